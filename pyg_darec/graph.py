@@ -1,0 +1,293 @@
+"""The bipartite interaction graph that everything downstream works on."""
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
+from torch_geometric.data import HeteroData
+
+from pyg_darec.checks import check_embeddings, check_index
+from pyg_darec.sparse import CSR, SpMM
+
+EdgeType = tuple[str, str, str]
+EDGE_TYPE: EdgeType = ('user', 'rates', 'item')
+
+
+class BipartiteGraph:
+    r"""User-item interactions as a sparse matrix, sorted and normalised once
+    and ready in both directions.
+
+    Edges carry the symmetric normalisation of
+    :class:`~torch_geometric.nn.conv.LGConv`,
+
+    .. math::
+        w_{ui} = \frac{1}{\sqrt{\deg(u) \deg(i)}},
+
+    so that one :meth:`propagate` equals one
+    :class:`~torch_geometric.nn.conv.LGConv` on the undirected graph.
+    Duplicate interactions count once: implicit feedback is a set.
+
+    Args:
+        edge_index (torch.Tensor): User indices (row 0) and item indices
+            (row 1) of the training interactions, in any order.
+        num_users (int): The number of users :math:`U`.
+        num_items (int): The number of items :math:`I`.
+        llm_x (dict, optional): LLM profile embeddings of :obj:`'user'` and
+            :obj:`'item'`.
+        edge_label_index (dict, optional): Held-out interactions, keyed
+            by :obj:`'val'` and :obj:`'test'`.
+        edge_type (tuple, optional): The relation that the interactions came
+            from. (default: :obj:`('user', 'rates', 'item')`)
+        source (HeteroData, optional): What the graph was built from, for
+            foreign models that read more than interactions.
+
+    Shapes:
+        - **edge_index:** :math:`(2, E)`, of any integer dtype
+        - **weight:** :math:`(E)`, in the order of :attr:`edge_index`
+        - **llm_x:** :math:`(U, D_U)` and :math:`(I, D_I)`
+
+    Raises:
+        ValueError: If an index is not an integer tensor of shape
+            :math:`(2, E)` or names a node that does not exist, or if
+            embeddings have the wrong number of rows or are not finite.
+    """
+
+    def __init__(
+        self,
+        edge_index: Tensor,
+        num_users: int,
+        num_items: int,
+        llm_x: Mapping[str, Tensor] | None = None,
+        edge_label_index: Mapping[str, Tensor] | None = None,
+        edge_type: EdgeType = EDGE_TYPE,
+        source: HeteroData | None = None,
+    ) -> None:
+        self.num_users = num_users
+        self.num_items = num_items
+        self.edge_type = edge_type
+        self.source = source
+        self.llm_x = dict(llm_x or {})
+        for kind, size in (('user', num_users), ('item', num_items)):
+            if kind in self.llm_x:
+                check_embeddings(kind, self.llm_x[kind], size)
+        held_out = edge_label_index or {}
+        for name, index in {'train': edge_index, **held_out}.items():
+            check_index(name, index, num_users, num_items)
+        self.edge_label_index = {k: v.long() for k, v in held_out.items()}
+
+        key = edge_index[0].long() * num_items + edge_index[1].long()
+        key = torch.unique(key)  # sorted by user, then by item
+        user = torch.div(key, max(num_items, 1), rounding_mode='floor')
+        item = key - user * num_items
+        self.edge_index = torch.stack([user, item])
+        """Unique interactions, sorted by user, then by item."""
+
+        self.user_degree = torch.bincount(user, minlength=num_users)
+        self.item_degree = torch.bincount(item, minlength=num_items)
+        self._by_user = CSR.from_edges(
+            user, item, (num_users, num_items), is_sorted=True
+        )
+        self._by_item = CSR.from_edges(item, user, (num_items, num_users))
+        norm = self.user_degree[user].double() * self.item_degree[item]
+        self.weight = norm.rsqrt().to(torch.get_default_dtype())
+        self._cache: dict[torch.dtype, tuple[Tensor, Tensor]] = {}
+
+    @classmethod
+    def from_data(
+        cls,
+        data: HeteroData,
+        edge_type: EdgeType = EDGE_TYPE,
+        llm_attr: str = 'llm_x',
+    ) -> 'BipartiteGraph':
+        r"""Builds the graph from the :obj:`edge_index`,
+        :obj:`val_edge_label_index` and :obj:`test_edge_label_index` of one
+        relation and the profile embeddings of its two node types.
+
+        Args:
+            data (HeteroData): The data.
+            edge_type (tuple, optional): The relation, from users to items.
+                (default: :obj:`('user', 'rates', 'item')`)
+            llm_attr (str, optional): The node attribute that holds profile
+                embeddings. (default: :obj:`'llm_x'`)
+
+        Raises:
+            ValueError: If the relation, its :obj:`edge_index` or the number
+                of nodes of one of its types is missing.
+        """
+        if edge_type not in data.edge_types:
+            raise ValueError(
+                f"'data' has no relation {edge_type}; name yours with "
+                f"'BipartiteGraph.from_data(data, edge_type=...)' "
+                f'(got {data.edge_types})'
+            )
+        store = data[edge_type]
+        if 'edge_index' not in store:
+            raise ValueError(f"data[{edge_type}] has no 'edge_index'")
+        types = {'user': edge_type[0], 'item': edge_type[2]}
+        sizes: list[int] = []
+        for node_type in types.values():
+            # PyG would guess the count from 'edge_index', and miss every
+            # node that has no interactions.
+            node = data[node_type]
+            if not any(key in node for key in ('num_nodes', 'x', llm_attr)):
+                raise ValueError(
+                    f"'num_nodes' of node type '{node_type}' is not set; "
+                    f"set data['{node_type}'].num_nodes"
+                )
+            if 'num_nodes' not in node and 'x' not in node:
+                sizes.append(node[llm_attr].size(0))
+            else:
+                sizes.append(int(node.num_nodes))
+        return cls(
+            store.edge_index,
+            num_users=sizes[0],
+            num_items=sizes[1],
+            llm_x={
+                kind: data[node_type][llm_attr]
+                for kind, node_type in types.items()
+                if llm_attr in data[node_type]
+            },
+            edge_label_index={
+                split: store[f'{split}_edge_label_index']
+                for split in ('val', 'test')
+                if f'{split}_edge_label_index' in store
+            },
+            edge_type=edge_type,
+            source=copy.copy(data),
+        )
+
+    @property
+    def num_edges(self) -> int:
+        return self.edge_index.size(1)
+
+    @property
+    def num_nodes(self) -> int:
+        return self.num_users + self.num_items
+
+    @property
+    def device(self) -> torch.device:
+        return self.edge_index.device
+
+    def propagate(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
+        r"""One step of message passing in both directions,
+        :math:`(\mathbf{A} \mathbf{X}_I, \mathbf{A}^{\top} \mathbf{X}_U)`,
+        differentiable in both inputs and in :attr:`weight`.
+
+        Args:
+            user (torch.Tensor): User embeddings :math:`(U, d)`.
+            item (torch.Tensor): Item embeddings :math:`(I, d)`.
+        """
+        # Half-precision sparse products exist on no CPU, and lose accuracy
+        # in long sums everywhere.
+        half = user.dtype in (torch.float16, torch.bfloat16)
+        dtype = torch.float32 if half else user.dtype
+        weight = self.weight.to(dtype)
+        to_user, to_item = self._matrices(dtype)
+        u, i = self.edge_index
+        with torch.autocast(self.device.type, enabled=False):
+            out_user = SpMM.apply(
+                item.to(dtype), weight, (to_user, to_item), (u, i)
+            )
+            out_item = SpMM.apply(
+                user.to(dtype), weight, (to_item, to_user), (i, u)
+            )
+        return out_user.to(user.dtype), out_item.to(item.dtype)
+
+    def _matrices(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        if dtype not in self._cache:
+            weight = self.weight.detach().to(dtype)
+            to_user, to_item = self._by_user, self._by_item
+            self._cache[dtype] = to_user.matrix(weight), to_item.matrix(weight)
+        return self._cache[dtype]
+
+    def with_weight(self, weight: Tensor) -> 'BipartiteGraph':
+        r"""The same graph with other edge weights, sharing all the rest.
+
+        Args:
+            weight (torch.Tensor): One weight :math:`(E)` per edge, in the
+                order of :attr:`edge_index`.
+
+        Raises:
+            ValueError: If :obj:`weight` has another shape.
+        """
+        if weight.shape != self.weight.shape:
+            raise ValueError(
+                f"'weight' needs shape {tuple(self.weight.shape)} "
+                f'(got {tuple(weight.shape)})'
+            )
+        out = copy.copy(self)
+        out.weight, out._cache = weight, {}
+        return out
+
+    def drop_edges(self, p: float) -> 'BipartiteGraph':
+        r"""A view in which each edge is missing with probability :obj:`p`,
+        in both directions at once. The weights of those that stay are not
+        rescaled, and nothing is sorted again.
+
+        Raises:
+            ValueError: If :obj:`p` is not in :math:`[0, 1)`.
+        """
+        if not 0 <= p < 1:
+            raise ValueError(f"'p' needs to be in [0, 1) (got {p})")
+        if p == 0:
+            return self
+        keep = torch.rand(self.num_edges, device=self.device) >= p
+        return self.with_weight(self.weight * keep)
+
+    def to(self, device: torch.device | str) -> 'BipartiteGraph':
+        r"""The graph on another device; itself where it is there already."""
+        if self.device == torch.device(device):
+            return self
+        out = copy.copy(self)
+        out._cache = {}
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor | CSR):
+                setattr(out, name, value.to(device))
+            elif isinstance(value, HeteroData):
+                setattr(out, name, copy.copy(value).to(device))
+            elif name in ('llm_x', 'edge_label_index'):
+                moved = {k: v.to(device) for k, v in value.items()}
+                setattr(out, name, moved)
+        return out
+
+    def __repr__(self) -> str:
+        return (
+            f'{self.__class__.__name__}(num_users={self.num_users}, '
+            f'num_items={self.num_items}, num_edges={self.num_edges})'
+        )
+
+
+# Conversions already made. An entry lives as long as its data and counts
+# only while the tensors that it was made from are the ones in the data.
+_GRAPHS = WeakIdKeyDictionary()
+
+
+def as_graph(data: HeteroData | BipartiteGraph) -> BipartiteGraph:
+    r"""The :class:`BipartiteGraph` of :obj:`data`, built on first sight and
+    again only after its tensors were changed.
+
+    Raises:
+        TypeError: If :obj:`data` is neither a
+            :class:`~torch_geometric.data.HeteroData` nor a
+            :class:`BipartiteGraph`.
+    """
+    if isinstance(data, BipartiteGraph):
+        return data
+    if not isinstance(data, HeteroData):
+        raise TypeError(
+            "'data' needs to be a 'HeteroData' or a 'BipartiteGraph' "
+            f"(got '{type(data).__name__}')"
+        )
+    values = [value for store in data.stores for value in store.values()]
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    sizes = [value for value in values if isinstance(value, int)]
+    key = [(id(value), value._version) for value in tensors], sizes
+    known = _GRAPHS.get(data)
+    if known is None or known[0] != key:
+        # Holding the tensors keeps their ids from being given to others.
+        known = key, tensors, BipartiteGraph.from_data(data)
+        _GRAPHS[data] = known
+    graph: BipartiteGraph = known[2]
+    return graph

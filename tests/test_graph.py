@@ -1,0 +1,241 @@
+import copy
+import gc
+import weakref
+
+import pytest
+import torch
+from conformance.graphs import RATES, random_data
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.autograd import gradcheck
+from torch_geometric.data import HeteroData
+from torch_geometric.nn import LGConv
+
+from pyg_darec.graph import BipartiteGraph, as_graph
+
+
+def make(num_users: int, num_items: int, num_edges: int, seed: int = 0):  # type: ignore[no-untyped-def]
+    generator = torch.Generator().manual_seed(seed)
+    edge_index = torch.stack(
+        [
+            torch.randint(n, (num_edges,), generator=generator)
+            for n in (num_users, num_items)
+        ]
+    )
+    return BipartiteGraph(edge_index, num_users, num_items)
+
+
+def both_ways(graph: BipartiteGraph) -> Tensor:
+    user, item = graph.edge_index[0], graph.edge_index[1] + graph.num_users
+    edge_index = torch.stack([user, item])
+    return torch.cat([edge_index, edge_index.flip(0)], dim=1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 12),
+    st.integers(1, 12),
+    st.integers(0, 60),
+    st.integers(0, 10_000),
+)
+def test_equals_lgconv(
+    num_users: int, num_items: int, num_edges: int, seed: int
+) -> None:
+    graph = make(num_users, num_items, num_edges, seed)
+    torch.manual_seed(seed)
+    x = torch.randn(graph.num_nodes, 5, requires_grad=True)
+    probe = torch.randn_like(x)
+    expected = LGConv()(x, both_ways(graph))
+    (grad,) = torch.autograd.grad((expected * probe).sum(), x)
+    user, item = x.split([num_users, num_items])
+    out = torch.cat(graph.propagate(user, item))
+    assert torch.allclose(out, expected, atol=1e-5)
+    (ours,) = torch.autograd.grad((out * probe).sum(), x)
+    assert torch.allclose(ours, grad, atol=1e-5)
+
+
+def test_gradcheck_in_inputs_and_weights() -> None:
+    graph = make(4, 5, 9)
+    user = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
+    item = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    weight = torch.rand(
+        graph.num_edges, dtype=torch.float64, requires_grad=True
+    )
+    assert gradcheck(
+        lambda u, i, w: graph.with_weight(w).propagate(u, i),
+        (user, item, weight),
+    )
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision(dtype: torch.dtype) -> None:
+    graph = make(6, 7, 30)
+    user, item = torch.randn(6, 4), torch.randn(7, 4)
+    out = graph.propagate(user.to(dtype), item.to(dtype))
+    for got, exact in zip(out, graph.propagate(user, item), strict=True):
+        assert got.dtype == dtype
+        assert torch.allclose(got.float(), exact, atol=0.05)
+
+
+def test_edges_are_unique_and_sorted() -> None:
+    edge_index = torch.tensor([[2, 0, 2, 0, 1], [1, 2, 1, 0, 1]])
+    graph = BipartiteGraph(edge_index.int(), 3, 3)
+    assert graph.edge_index.tolist() == [[0, 0, 1, 2], [0, 2, 1, 1]]
+    assert graph.user_degree.tolist() == [2, 1, 1]
+    assert graph.item_degree.tolist() == [1, 2, 1]
+    assert repr(graph) == (
+        'BipartiteGraph(num_users=3, num_items=3, num_edges=4)'
+    )
+
+
+def test_drop_edges() -> None:
+    torch.manual_seed(0)
+    graph = make(50, 60, 2000)
+    assert graph.drop_edges(0.0) is graph
+    view = graph.drop_edges(0.3)
+    kept = view.weight != 0
+    assert 0.6 < kept.float().mean() < 0.8
+    assert torch.equal(view.weight[kept], graph.weight[kept])
+    assert view.edge_index is graph.edge_index
+    assert view._by_item is graph._by_item
+    user, item = torch.randn(50, 4), torch.randn(60, 4)
+    dense = torch.zeros(50, 60)
+    dense[tuple(graph.edge_index)] = view.weight
+    out_user, out_item = view.propagate(user, item)
+    assert torch.allclose(out_user, dense @ item, atol=1e-5)
+    assert torch.allclose(out_item, dense.t() @ user, atol=1e-5)
+    for p in (-0.1, 1.0):
+        with pytest.raises(ValueError, match=r"'p' needs to be in \[0, 1\)"):
+            graph.drop_edges(p)
+
+
+def test_with_weight_of_another_shape() -> None:
+    graph = make(4, 5, 9)
+    with pytest.raises(ValueError, match="'weight' needs shape"):
+        graph.with_weight(torch.ones(3))
+
+
+def test_from_data() -> None:
+    data = random_data()
+    graph = BipartiteGraph.from_data(data)
+    assert (graph.num_users, graph.num_items) == (30, 20)
+    assert graph.llm_x['user'] is data['user'].llm_x
+    assert set(graph.edge_label_index) == {'val', 'test'}
+
+
+def test_from_data_of_another_relation() -> None:
+    data = HeteroData()
+    data['customer'].num_nodes, data['product'].num_nodes = 3, 4
+    data['customer', 'buys', 'product'].edge_index = torch.tensor([[2], [3]])
+    data['customer'].text = torch.randn(3, 2)
+    with pytest.raises(ValueError, match=r'no relation.*edge_type=\.\.\.'):
+        as_graph(data)
+    graph = BipartiteGraph.from_data(
+        data, ('customer', 'buys', 'product'), llm_attr='text'
+    )
+    assert graph.num_items == 4
+    assert graph.llm_x['user'].shape == (3, 2)
+
+
+def test_from_incomplete_data() -> None:
+    data = HeteroData()
+    data[RATES].edge_index = torch.tensor([[0], [0]])
+    with pytest.raises(ValueError, match=r"data\['user'\].num_nodes"):
+        as_graph(data)
+    data['user'].num_nodes = 2
+    with pytest.raises(ValueError, match=r"data\['item'\].num_nodes"):
+        as_graph(data)
+    data['item'].llm_x = torch.randn(7, 3)
+    assert as_graph(data).num_items == 7
+    del data[RATES].edge_index
+    data[RATES].time = torch.tensor([3])
+    with pytest.raises(ValueError, match="has no 'edge_index'"):
+        as_graph(data)
+
+
+def test_as_graph_builds_once() -> None:
+    data = random_data()
+    graph = as_graph(data)
+    assert as_graph(data) is graph
+    assert as_graph(graph) is graph
+    assert as_graph(copy.copy(data)) is not graph
+
+
+def test_as_graph_sees_changes() -> None:
+    data = random_data()
+    graph = as_graph(data)
+    data[RATES].edge_index = data[RATES].edge_index[:, :5]
+    assert as_graph(data).num_edges == 5 != graph.num_edges
+    data['user'].llm_x = torch.randn(30, 3)
+    assert as_graph(data).llm_x['user'].size(1) == 3
+    data['user'].llm_x[0, 0] = torch.nan  # in place
+    with pytest.raises(ValueError, match='not finite'):
+        as_graph(data)
+    data['user'].llm_x[0, 0] = 0
+    data['item'].num_nodes = 25
+    with pytest.raises(ValueError, match=r'items need.*25 rows'):
+        as_graph(data)
+
+
+def test_as_graph_keeps_no_data_alive() -> None:
+    data = random_data()
+    as_graph(data)
+    alive = weakref.ref(data)
+    del data
+    gc.collect()
+    assert alive() is None
+
+
+def test_as_graph_of_something_else() -> None:
+    with pytest.raises(TypeError, match=r"\(got 'dict'\)"):
+        as_graph({})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ('edge_index', 'match'),
+    [
+        (torch.tensor([[0, 3], [0, 0]]), r'user.*there are 3 \(got index 3\)'),
+        (torch.tensor([[0, 0], [0, 4]]), r'item.*there are 4 \(got index 4\)'),
+        (torch.tensor([[0, -1], [0, 0]]), r'user.*\(got index -1\)'),
+        (torch.tensor([[0.0], [0.0]]), 'integer tensor'),
+        (torch.tensor([[True], [True]]), 'integer tensor'),
+        (torch.tensor([0, 1]), 'integer tensor'),
+        (torch.zeros(3, 2, dtype=torch.long), 'integer tensor'),
+    ],
+)
+def test_bad_index(edge_index: Tensor, match: str) -> None:
+    with pytest.raises(ValueError, match=f'The train interactions.*{match}'):
+        BipartiteGraph(edge_index, 3, 4)
+    good = torch.tensor([[0], [0]])
+    with pytest.raises(ValueError, match=f'The test interactions.*{match}'):
+        BipartiteGraph(good, 3, 4, edge_label_index={'test': edge_index})
+
+
+@pytest.mark.parametrize(
+    ('x', 'match'),
+    [
+        (torch.randn(4, 2), r'with 3 rows \(got .* of shape \(4, 2\)\)'),
+        (torch.randn(3), 'floating-point tensor with 3 rows'),
+        (torch.ones(3, 2).int(), r'floating-point.*got torch.int32'),
+        (torch.tensor([[1.0], [torch.inf], [0]]), 'row 1'),
+        (torch.tensor([[torch.inf], [-torch.inf], [0]]), 'row 0'),
+    ],
+)
+def test_bad_embeddings(x: Tensor, match: str) -> None:
+    with pytest.raises(ValueError, match=f'embeddings of users.*{match}'):
+        BipartiteGraph(torch.tensor([[0], [0]]), 3, 4, llm_x={'user': x})
+
+
+def test_to() -> None:
+    graph = BipartiteGraph.from_data(random_data())
+    assert graph.to('cpu') is graph
+    moved = graph.to('meta')
+    assert moved.device.type == moved.llm_x['user'].device.type == 'meta'
+    assert moved.edge_label_index['val'].device.type == 'meta'
+    assert moved._by_item.order is not None
+    assert moved._by_item.order.device.type == 'meta'
+    assert moved.source is not None
+    assert moved.source['user'].llm_x.device.type == 'meta'
+    assert graph.source is not None
+    assert graph.source['user'].llm_x.device.type == 'cpu'
