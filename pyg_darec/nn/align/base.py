@@ -1,0 +1,128 @@
+"""The contract of alignment methods."""
+
+from torch import Tensor
+from torch.nn import Module
+
+from pyg_darec.graph import BipartiteGraph
+from pyg_darec.nn.functional import l2_penalty
+from pyg_darec.nn.models import as_recommender
+from pyg_darec.nn.models.foreign import Embed
+from pyg_darec.nn.recommender import Batch, Recommender, Step
+
+
+class Aligner(Recommender):
+    r"""A wrapper that aligns a recommender with LLM profile embeddings.
+
+    A subclass implements :meth:`align`, which sees the embeddings of the
+    very propagation that the model's own loss used, or :meth:`step` where
+    the alignment changes that propagation. Profile embeddings are
+    read from the data; they are no parameters and not in the
+    :obj:`state_dict`.
+
+    Args:
+        model (torch.nn.Module): The model to wrap, whatever
+            :func:`~pyg_darec.nn.models.as_recommender` takes.
+        llm_dim (int): The width of the profile embeddings.
+        weight (float, optional): The weight of the alignment in the loss.
+        reg_weight (float, optional): The weight of an :math:`\ell_2` penalty
+            on the aligner's own parameters. The model's own are its own
+            matter, so that it is penalised alike with and without
+            alignment. (default: :obj:`0.0`)
+        embed (callable, optional): How to get embeddings from a model that
+            cannot be wrapped as it is. (default: :obj:`None`)
+
+    Raises:
+        TypeError: If the model cannot be wrapped; says what to pass.
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        llm_dim: int,
+        weight: float,
+        reg_weight: float = 0.0,
+        embed: Embed | None = None,
+    ) -> None:
+        super().__init__()
+        if llm_dim < 1:
+            raise ValueError(f"'llm_dim' needs to be positive (got {llm_dim})")
+        for name, value in {'weight': weight, 'reg_weight': reg_weight}.items():
+            if not 0 <= value < float('inf'):
+                raise ValueError(f"'{name}' must not be negative (got {value})")
+        self.model = as_recommender(model, embed)
+        self.llm_dim = llm_dim
+        self.weight = weight
+        self.reg_weight = reg_weight
+
+    @property
+    def out_dim(self) -> int | None:  # type: ignore[override]
+        return self.model.out_dim
+
+    def align(
+        self, graph: BipartiteGraph, batch: Batch, user: Tensor, item: Tensor
+    ) -> dict[str, Tensor]:
+        r"""The weighted alignment terms of one step.
+
+        Args:
+            graph (BipartiteGraph): The training graph; its :obj:`llm_x` was
+                checked.
+            batch (tuple): Users, positive items and negative items.
+            user (torch.Tensor): The user embeddings of the step.
+            item (torch.Tensor): The item embeddings of the step.
+        """
+        return {}
+
+    def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
+        return self.model.encode(graph)
+
+    def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
+        self.check_profiles(graph)
+        out = self.model.step(graph, batch)
+        aligned = self.align(graph, batch, out.user, out.item)
+        return Step({**out.terms, **aligned}, out.user, out.item)
+
+    def regularize(self, batch: Batch) -> dict[str, Tensor]:
+        terms = self.model.regularize(batch)
+        if self.reg_weight != 0:
+            own = [
+                param
+                for name, param in self.named_parameters()
+                if not name.startswith('model.')
+            ]
+            terms['align_reg'] = self.reg_weight * l2_penalty(*own)
+        return terms
+
+    def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
+        self.model.renew(graph, epoch, step)
+
+    def reset_parameters(self) -> None:
+        for module in self.children():
+            module.reset_parameters()  # type: ignore[operator]
+
+    def embedding_names(self) -> tuple[str, ...]:
+        return tuple(f'model.{name}' for name in self.model.embedding_names())
+
+    def check_profiles(self, graph: BipartiteGraph) -> None:
+        r"""Raises a :class:`ValueError` if the graph lacks the profile
+        embeddings of a node type or they are not :obj:`llm_dim` wide.
+        """
+        for kind in ('user', 'item'):
+            if kind not in graph.llm_x:
+                raise ValueError(
+                    f"'{self.__class__.__name__}' needs profile embeddings "
+                    f"of {kind}s: set data['{kind}'].llm_x or apply "
+                    "'AttachProfileEmbeddings' (got none)"
+                )
+            width = graph.llm_x[kind].size(1)
+            if width != self.llm_dim:
+                raise ValueError(
+                    f"'llm_dim' is {self.llm_dim} but the profile embeddings "
+                    f"of {kind}s, data['{kind}'].llm_x, have another width "
+                    f'(got {width})'
+                )
+
+    def __repr__(self) -> str:
+        return (
+            f'{self.__class__.__name__}({self.model}, llm_dim={self.llm_dim})'
+        )

@@ -1,0 +1,38 @@
+"""Rows of users and items, taken as one set of nodes."""
+
+import torch
+from torch import Tensor
+
+Pair = tuple[Tensor, Tensor]
+
+
+def sample_nodes(num_nodes: int, num_samples: int | None) -> Tensor | None:
+    r"""A sorted random set of nodes, on the host so that nobody waits for a
+    device; :obj:`None`, which means every node, if that is what is asked
+    for or there are no more.
+    """
+    if num_samples is None or num_samples >= num_nodes:
+        return None
+    return torch.randperm(num_nodes)[:num_samples].sort().values
+
+
+def take_nodes(pair: Pair, index: Tensor | None) -> Tensor:
+    r"""The rows of users followed by items that :obj:`index` names, without
+    putting the two together first.
+
+    Args:
+        pair (tuple): Rows of users :math:`(U, d)` and of items
+            :math:`(I, d)`.
+        index (torch.Tensor, optional): Sorted node indices on the host,
+            :obj:`None` for all.
+    """
+    user, item = pair
+    if index is None:
+        return torch.cat([user, item])
+    split = int(torch.searchsorted(index, user.size(0)))
+    return torch.cat(
+        [
+            user[index[:split].to(user.device)],
+            item[index[split:].to(item.device) - user.size(0)],
+        ]
+    )

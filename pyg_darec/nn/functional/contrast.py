@@ -1,0 +1,169 @@
+r"""Contrastive terms. Both are log-sum-exps over a similarity matrix that is
+visited in blocks and never kept: the gradient of each is a product of the
+same block, so it is accumulated in the forward pass, where the exponentials
+are at hand. Memory is linear in the number of rows.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyg_darec.nn.functional.normalize import normalize
+
+# A block of rows times all candidates that still fits in a few caches.
+_BLOCK = 1 << 21
+
+
+class _WeightedLogSumExp(torch.autograd.Function):
+    """``sum_i w_i logsumexp_j(<a_i, c_j> + b_j)``."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, anchor: Tensor, candidate: Tensor, bias: Tensor, w: Tensor
+    ) -> Tensor:
+        needs_grad = any(ctx.needs_input_grad)
+        total = anchor.new_zeros(())
+        grad_a = torch.empty_like(anchor)
+        grad_c = torch.zeros_like(candidate)
+        rows = max(_BLOCK // max(candidate.size(0), 1), 1)
+        for start in range(0, anchor.size(0), rows):
+            part = slice(start, start + rows)
+            logit = torch.addmm(bias, anchor[part], candidate.t())
+            peak = logit.amax(dim=1, keepdim=True)
+            p = logit.sub_(peak).exp_()
+            norm = p.sum(dim=1, keepdim=True)
+            total += (w[part] * (norm.log() + peak).squeeze(1)).sum()
+            if needs_grad:
+                p *= w[part].unsqueeze(1) / norm
+                grad_a[part] = p @ candidate
+                grad_c.addmm_(p.t(), anchor[part])
+        ctx.save_for_backward(grad_a, grad_c)
+        return total
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        grad_a, grad_c = ctx.saved_tensors
+        return grad * grad_a, grad * grad_c, None, None
+
+
+class _LogPotential(torch.autograd.Function):
+    """``log sum_{i != j} exp(2t (<x_i, x_j> - 1))`` for unit rows."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, t: float) -> Tensor:
+        total = x.new_zeros(())
+        grad = torch.zeros_like(x)
+        rows = max(_BLOCK // max(x.size(0), 1), 1)
+        for start in range(0, x.size(0), rows):
+            # The matrix is symmetric: blocks left of the diagonal one are
+            # the transposes of blocks that were seen before.
+            part, rest = x[start : start + rows], x[start:]
+            size = part.size(0)
+            p = (part @ rest.t()).sub_(1).mul_(2 * t).exp_()
+            p[:, :size].fill_diagonal_(0)
+            total += p[:, :size].sum() + 2 * p[:, size:].sum()
+            grad[start : start + rows].addmm_(p, rest)
+            grad[start + rows :].addmm_(p[:, size:].t(), part)
+        ctx.save_for_backward(grad.mul_(4 * t / total))
+        return total.log()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return grad * ctx.saved_tensors[0], None
+
+
+def info_nce(
+    anchor: Tensor,
+    positive: Tensor,
+    candidate: Tensor,
+    temperature: float,
+    weight: Tensor | None = None,
+    multiplicity: Tensor | None = None,
+) -> Tensor:
+    r"""The InfoNCE loss of the `"Representation Learning with Contrastive
+    Predictive Coding" <https://arxiv.org/abs/1807.03748>`_ paper with the
+    cosine as similarity, summed over anchors,
+
+    .. math::
+        \mathcal{L} = \sum_i w_i \left( \log \sum_j m_j
+        \exp(\cos(\mathbf{a}_i, \mathbf{c}_j) / \tau) -
+        \cos(\mathbf{a}_i, \mathbf{p}_i) / \tau \right).
+
+    Weights and multiplicities let repeated rows be given once. It stays
+    finite at any temperature, for zero rows and for duplicates, and keeps no
+    :math:`(A, C)` matrix. Differentiable once.
+
+    Args:
+        anchor (torch.Tensor): The anchors.
+        positive (torch.Tensor): The positive of each anchor.
+        candidate (torch.Tensor): What the positive competes with; the
+            positive itself is expected among it.
+        temperature (float): The temperature :math:`\tau`.
+        weight (torch.Tensor, optional): How often each anchor counts.
+            (default: :obj:`None`)
+        multiplicity (torch.Tensor, optional): How often each candidate
+            counts; positive. (default: :obj:`None`)
+
+    Shapes:
+        - **anchor**, **positive:** :math:`(A, d)`
+        - **candidate:** :math:`(C, d)`
+        - **weight:** :math:`(A)`
+        - **multiplicity:** :math:`(C)`
+
+    Raises:
+        ValueError: If :obj:`temperature` is not positive.
+    """
+    if temperature <= 0:
+        raise ValueError(
+            f"'temperature' needs to be positive (got {temperature})"
+        )
+    if anchor.size(0) == 0:
+        return anchor.sum()
+    dtype = torch.promote_types(anchor.dtype, torch.float32)
+    a = normalize(anchor.to(dtype)) / temperature
+    p, c = normalize(positive.to(dtype)), normalize(candidate.to(dtype))
+    w = a.new_ones(a.size(0)) if weight is None else weight.to(dtype)
+    if multiplicity is None:
+        bias = c.new_zeros(c.size(0))
+    else:
+        bias = multiplicity.to(dtype).log()
+    with torch.autocast(a.device.type, enabled=False):
+        repel: Tensor = _WeightedLogSumExp.apply(a, c, bias, w)
+    return repel - (w * (a * p).sum(dim=-1)).sum()
+
+
+def uniformity(x: Tensor, t: float = 2.0) -> Tensor:
+    r"""The uniformity of the `"Understanding Contrastive Representation
+    Learning through Alignment and Uniformity on the Hypersphere"
+    <https://arxiv.org/abs/2005.10242>`_ paper,
+
+    .. math::
+        \mathcal{L}_{uni} = \log \frac{1}{N (N - 1)} \sum_{i \neq j}
+        \exp \left( -t \left\Vert
+        \frac{\mathbf{x}_i}{\Vert \mathbf{x}_i \Vert} -
+        \frac{\mathbf{x}_j}{\Vert \mathbf{x}_j \Vert} \right\Vert^2 \right),
+
+    lower where points spread out: 0 when all coincide. Keeps no
+    :math:`(N, N)` matrix; zero for fewer than two rows. Differentiable
+    once.
+
+    Args:
+        x (torch.Tensor): The points, of any length; a zero row counts as
+            orthogonal to all others.
+        t (float, optional): The sharpness. (default: :obj:`2.0`)
+
+    Shapes:
+        - **x:** :math:`(N, d)`
+        - **output:** :math:`()`
+    """
+    num = x.size(0)
+    if num < 2:
+        return x.sum() * 0
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    with torch.autocast(x.device.type, enabled=False):
+        potential: Tensor = _LogPotential.apply(normalize(x.to(dtype)), t)
+    return potential - math.log(num * (num - 1))

@@ -1,0 +1,80 @@
+import torch
+from torch import Tensor
+
+
+@torch.no_grad()
+def kmeans(x: Tensor, num_clusters: int, num_iters: int = 10) -> Tensor:
+    r"""Lloyd's algorithm from a k-means++ start (`"k-means++: The Advantages
+    of Careful Seeding"
+    <https://theory.stanford.edu/~sergei/papers/kMeansPP-soda.pdf>`_), drawn
+    from PyTorch's global generator. Assignments are one matrix product each,
+    and nothing waits for the device.
+
+    A cluster that loses all its points keeps its centre; with fewer distinct
+    points than clusters, some stay empty.
+
+    Args:
+        x (torch.Tensor): The points.
+        num_clusters (int): The number of clusters :math:`K`.
+        num_iters (int, optional): The number of updates of the centres.
+            (default: :obj:`10`)
+
+    Returns:
+        The cluster of every point.
+
+    Shapes:
+        - **x:** :math:`(N, d)`
+        - **output:** :math:`(N)`, of dtype :obj:`torch.long`
+
+    Raises:
+        ValueError: If :obj:`num_clusters` is not in :math:`[1, N]`.
+    """
+    if not 1 <= num_clusters <= x.size(0):
+        raise ValueError(
+            f"'num_clusters' needs to be between 1 and the number of nodes, "
+            f'{x.size(0)} (got {num_clusters})'
+        )
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    with torch.autocast(x.device.type, enabled=False):
+        center = _plus_plus(x, num_clusters)
+        for _ in range(num_iters):
+            mean, count = cluster_means(x, _assign(x, center), num_clusters)
+            center = torch.where(count > 0, mean, center)
+        return _assign(x, center)
+
+
+def cluster_means(
+    x: Tensor, cluster: Tensor, num_clusters: int
+) -> tuple[Tensor, Tensor]:
+    r"""The mean of every cluster, differentiable in :obj:`x`, and its
+    number of points; an empty cluster has mean zero.
+
+    Shapes:
+        - **x:** :math:`(N, d)`
+        - **cluster:** :math:`(N)`
+        - **output:** :math:`(K, d)` and :math:`(K, 1)`
+    """
+    member = torch.nn.functional.one_hot(cluster, num_clusters).to(x.dtype)
+    count = member.sum(dim=0).unsqueeze(-1)
+    return (member.t() @ x) / count.clamp(min=1), count
+
+
+def _assign(x: Tensor, center: Tensor) -> Tensor:
+    # |x|^2 is the same for every centre.
+    score = torch.addmm(center.square().sum(dim=-1), x, center.t(), alpha=-2.0)
+    return score.argmin(dim=-1)
+
+
+def _plus_plus(x: Tensor, num_clusters: int) -> Tensor:
+    center = x.new_empty(num_clusters, x.size(-1))
+    index = torch.randint(x.size(0), (1,), device=x.device)
+    distance = torch.full_like(x[:, 0], torch.inf)
+    for k in range(num_clusters):
+        center[k] = x.index_select(0, index)[0]
+        gap = (x - center[k]).square().sum(dim=-1)
+        distance = torch.minimum(distance, gap)
+        # The winner of a race of exponentials with these rates is drawn in
+        # proportion to them, over any number of points.
+        race = torch.empty_like(distance).exponential_() / distance
+        index = race.argmin(dim=0, keepdim=True)
+    return center

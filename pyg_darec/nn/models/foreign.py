@@ -1,0 +1,206 @@
+"""Models that were not written for this library."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+from torch_geometric.data import HeteroData
+
+from pyg_darec.graph import BipartiteGraph
+from pyg_darec.nn.recommender import Batch, Recommender, Step
+
+Embed = Callable[[Any, Any], tuple[Tensor, Tensor]]
+
+_HELP = (
+    'pass embed=callable(model, data) -> (user, item), which returns the '
+    'embeddings of all users and of all items'
+)
+
+
+class ForeignModel(Recommender):
+    r"""Gives any module the surface of a :class:`Recommender`, without
+    touching its code. :func:`as_recommender` makes it.
+
+    Args:
+        model (torch.nn.Module): The module.
+        embed (callable): Takes the module and the data and returns the
+            embeddings of all users and all items. The data is the
+            :class:`~torch_geometric.data.HeteroData` that was passed where
+            there was one, else the :class:`~pyg_darec.BipartiteGraph`.
+    """
+
+    def __init__(self, model: Module, embed: Embed) -> None:
+        super().__init__()
+        self.model = model
+        self.embed = embed
+
+    @property
+    def out_dim(self) -> int | None:  # type: ignore[override]
+        for name in ('out_dim', 'embedding_dim', 'out_channels'):
+            size = getattr(self.model, name, None)
+            if isinstance(size, int) and size > 0:
+                return size
+        return None
+
+    def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
+        out = self.embed(self.model, graph)
+        if not (isinstance(out, tuple | list) and len(out) == 2):
+            raise TypeError(
+                f"'{type(self.model).__name__}' needs to give a pair (user, "
+                f'item) of embeddings; {_HELP} (got {type(out).__name__})'
+            )
+        user, item = out
+        expected = graph.num_users, graph.num_items
+        got = tuple(user.shape), tuple(item.shape)
+        if user.dim() != 2 or (user.size(0), item.size(0)) != expected:
+            raise ValueError(
+                f"'{type(self.model).__name__}' needs to give one embedding "
+                f'for each of {expected[0]} users and {expected[1]} items '
+                f'(got shapes {got[0]} and {got[1]})'
+            )
+        return user, item
+
+    def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
+        own: Any = getattr(self.model, 'loss', None)
+        if own is None or _required(own) != ['data', 'batch']:
+            return super().step(graph, batch)
+        # A loss of its own does not tell which embeddings it used: this is
+        # the one case that propagates twice.
+        loss, _ = own(_source(graph), batch)
+        user, item = self.encode(graph)
+        return Step({'base': loss}, user, item)
+
+    def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
+        renew = getattr(self.model, 'renew', None)
+        if renew is not None:
+            renew(_source(graph), epoch, step)
+
+    def reset_parameters(self) -> None:
+        _reset(self.model)
+
+    def embedding_names(self) -> tuple[str, ...]:
+        names = [
+            f'model.{name}.weight'
+            for name, module in self.model.named_modules()
+            if isinstance(module, torch.nn.Embedding)
+        ]
+        return tuple(names) if len(names) <= 2 else ()
+
+    def __repr__(self) -> str:
+        return f'{self.__class__.__name__}({type(self.model).__name__})'
+
+
+def as_recommender(model: Module, embed: Embed | None = None) -> Recommender:
+    r"""Gives :obj:`model` the surface of a
+    :class:`~pyg_darec.nn.recommender.Recommender`. It takes
+
+    * a backbone or aligner of this library, returned as it is;
+    * any module together with :obj:`embed`;
+    * a homogeneous model with
+      :obj:`get_embedding(edge_index)`, such as
+      :class:`torch_geometric.nn.LightGCN`, its nodes being users followed by
+      items;
+    * a heterogeneous model called as
+      :obj:`model(x_dict, edge_index_dict)` that returns a dictionary of
+      embeddings by node type, such as one made by
+      :func:`torch_geometric.nn.to_hetero`; it reads :obj:`data[type].x`;
+    * a module called as :obj:`model(data)` that returns the pair itself.
+
+    A module without a :obj:`loss(data, batch)` is trained with BPR.
+
+    Raises:
+        TypeError: If :obj:`model` is none of these.
+    """
+    if not isinstance(model, Module):
+        raise TypeError(
+            "'model' needs to be a 'torch.nn.Module' "
+            f"(got '{type(model).__name__}')"
+        )
+    if embed is not None:
+        return ForeignModel(model, _on_source(embed))
+    if isinstance(model, Recommender):
+        return model
+    if hasattr(model, 'get_embedding'):
+        return ForeignModel(model, _embed_homogeneous)
+    names = _required(model.forward)
+    if isinstance(model, torch.fx.GraphModule) or names == [
+        'x_dict',
+        'edge_index_dict',
+    ]:
+        return ForeignModel(model, _embed_hetero)
+    if names == ['data']:
+        return ForeignModel(model, _on_source(lambda m, data: m(data)))
+    raise TypeError(
+        f"'{type(model).__name__}' cannot be wrapped as it is; {_HELP} "
+        f'(got forward({", ".join(names)}))'
+    )
+
+
+def _required(function: Callable[..., Any]) -> list[str]:
+    return [
+        name
+        for name, param in inspect.signature(function).parameters.items()
+        if param.default is param.empty
+        and param.kind not in (param.VAR_POSITIONAL, param.VAR_KEYWORD)
+    ]
+
+
+def _reset(module: Module) -> None:
+    reset = getattr(module, 'reset_parameters', None)
+    if reset is not None:
+        reset()
+        return
+    for child in module.children():
+        _reset(child)
+
+
+def _source(graph: BipartiteGraph) -> HeteroData | BipartiteGraph:
+    return graph if graph.source is None else graph.source
+
+
+def _on_source(embed: Embed) -> Embed:
+    return lambda model, graph: embed(model, _source(graph))
+
+
+def _embed_homogeneous(
+    model: Any, graph: BipartiteGraph
+) -> tuple[Tensor, Tensor]:
+    user, item = graph.edge_index[0], graph.edge_index[1] + graph.num_users
+    edge_index = torch.stack([torch.cat([user, item]), torch.cat([item, user])])
+    out: Tensor = model.get_embedding(edge_index)
+    if out.size(0) != graph.num_nodes:
+        raise ValueError(
+            f"'{type(model).__name__}' needs {graph.num_nodes} nodes, "
+            f'{graph.num_users} users followed by {graph.num_items} items '
+            f'(got {out.size(0)})'
+        )
+    return out[: graph.num_users], out[graph.num_users :]
+
+
+def _embed_hetero(model: Module, graph: BipartiteGraph) -> tuple[Any, Any]:
+    (src, rel, dst), source = graph.edge_type, graph.source or HeteroData()
+    x_dict = source.collect('x', True)
+    for node_type in (src, dst):
+        if node_type not in x_dict:
+            raise TypeError(
+                f"'{type(model).__name__}' reads data['{node_type}'].x, "
+                f'which is not there; set it, or {_HELP}'
+            )
+    # The reverse direction is made from training interactions whatever the
+    # data has under its name: one stored before a split leaks held-out ones.
+    edge_index_dict = {
+        **source.collect('edge_index', True),
+        (src, rel, dst): graph.edge_index,
+        (dst, f'rev_{rel}', src): graph.edge_index.flip(0),
+    }
+    out = model(x_dict, edge_index_dict)
+    if not (isinstance(out, dict) and {src, dst} <= set(out)):
+        got = list(out) if isinstance(out, dict) else type(out).__name__
+        raise TypeError(
+            f"'{type(model).__name__}' needs to return a dictionary with "
+            f"'{src}' and '{dst}'; {_HELP} (got {got})"
+        )
+    return out[src], out[dst]

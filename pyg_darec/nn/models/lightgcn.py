@@ -1,0 +1,103 @@
+from typing import Literal
+
+from torch import Tensor
+
+from pyg_darec.graph import BipartiteGraph
+from pyg_darec.nn.models.base import Backbone, Penalty
+
+
+class LightGCN(Backbone):
+    r"""The LightGCN model from the `"LightGCN: Simplifying and Powering
+    Graph Convolution Network for Recommendation"
+    <https://arxiv.org/abs/2002.02126>`_ paper: embeddings are propagated
+    without weights or activations,
+
+    .. math::
+        \mathbf{e}^{(l+1)}_u = \sum_{i \in \mathcal{N}(u)}
+        \frac{1}{\sqrt{\deg(u) \deg(i)}} \mathbf{e}^{(l)}_i,
+
+    and combined over layers,
+
+    .. math::
+        \mathbf{e}_u = \sum_{l=0}^{L} \alpha \mathbf{e}^{(l)}_u,
+
+    with :math:`\alpha = 1` for :obj:`'sum'` and :math:`\alpha = 1 / (L + 1)`
+    for :obj:`'mean'`. The defaults are those of the RLMRec benchmark; the
+    LightGCN paper uses :obj:`combine='mean'`, :obj:`edge_dropout=0`,
+    :obj:`reg='batch'`, :obj:`reg_weight=1e-4` and :obj:`dim=64`.
+
+    Args:
+        num_users (int): The number of users :math:`U`.
+        num_items (int): The number of items :math:`I`.
+        dim (int, optional): The width of the embeddings.
+            (default: :obj:`32`)
+        num_layers (int, optional): The number of propagations :math:`L`; 0
+            is matrix factorisation. (default: :obj:`3`)
+        combine (str, optional): How layers are combined, :obj:`'sum'` or
+            :obj:`'mean'`. (default: :obj:`'sum'`)
+        edge_dropout (float, optional): The share of interactions that a
+            training step leaves out of the propagation, without rescaling
+            the others. (default: :obj:`0.2`)
+        reg_weight (float, optional): The weight of the :math:`\ell_2`
+            penalty. (default: :obj:`1e-6`)
+        reg (str, optional): What is penalised, :obj:`'all'` parameters or
+            the embeddings of the :obj:`'batch'`. (default: :obj:`'all'`)
+
+    Shapes:
+        - **input:** data with :math:`U` users and :math:`I` items
+        - **output:** user embeddings :math:`(U, d)`, item embeddings
+          :math:`(I, d)`
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        dim: int = 32,
+        num_layers: int = 3,
+        combine: Literal['sum', 'mean'] = 'sum',
+        edge_dropout: float = 0.2,
+        reg_weight: float = 1e-6,
+        reg: Penalty = 'all',
+    ) -> None:
+        super().__init__(num_users, num_items, dim, reg_weight, reg)
+        if num_layers < 0:
+            raise ValueError(
+                f"'num_layers' must not be negative (got {num_layers})"
+            )
+        if combine not in ('sum', 'mean'):
+            raise ValueError(
+                f"'combine' needs to be 'sum' or 'mean' (got '{combine}')"
+            )
+        if not 0 <= edge_dropout < 1:
+            raise ValueError(
+                f"'edge_dropout' needs to be in [0, 1) (got {edge_dropout})"
+            )
+        self.num_layers = num_layers
+        self.combine = combine
+        self.edge_dropout = edge_dropout
+        self.reset_parameters()
+
+    def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
+        self.check_size(graph)
+        if self.training:
+            graph = graph.drop_edges(self.edge_dropout)
+        user, item = self.user_embedding.weight, self.item_embedding.weight
+        out_user, out_item = user, item
+        for _ in range(self.num_layers):
+            user, item = graph.propagate(user, item)
+            out_user, out_item = out_user + user, out_item + item
+        if self.combine == 'mean':
+            scale = 1 / (self.num_layers + 1)
+            out_user, out_item = scale * out_user, scale * out_item
+        return out_user, out_item
+
+    def __repr__(self) -> str:
+        return (
+            f'{self.__class__.__name__}({self.num_users}, {self.num_items}, '
+            f'{self.dim}, num_layers={self.num_layers}, '
+            f"combine='{self.combine}')"
+        )

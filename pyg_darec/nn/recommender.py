@@ -1,0 +1,108 @@
+"""The surface that every model of the library shows."""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+from torch_geometric.data import HeteroData
+
+from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.nn.functional import bpr_loss
+
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+class Step(NamedTuple):
+    """What one propagation of a model yields: the weighted loss terms by
+    name, and the embeddings that they came from, so that an aligner never
+    propagates a second time.
+    """
+
+    terms: dict[str, Tensor]
+    user: Tensor
+    item: Tensor
+
+
+class Recommender(Module, ABC):
+    r"""A model that embeds users and items and is scored by inner product.
+
+    Backbones, aligners and adapted foreign models all show this surface;
+    training and evaluation know nothing else. A subclass implements
+    :meth:`encode`, and :meth:`step` where its objective is more than BPR.
+    """
+
+    out_dim: int | None = None
+    """Width of the embeddings, where it is known before the first step."""
+
+    @abstractmethod
+    def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
+        r"""User and item embeddings; deterministic in evaluation mode."""
+
+    @abstractmethod
+    def reset_parameters(self) -> None:
+        r"""Resets all learnable parameters of the module."""
+
+    def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
+        r"""One propagation, the loss terms of :obj:`batch` on it, and its
+        embeddings. The hook under :meth:`loss` that aligners build on.
+        """
+        user, item = self.encode(graph)
+        return Step({'bpr': bpr_loss(user, item, batch)}, user, item)
+
+    def regularize(self, batch: Batch) -> dict[str, Tensor]:
+        r"""Weighted loss terms that depend on parameters alone; none by
+        default.
+        """
+        return {}
+
+    def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
+        r"""Called before every training step, for state that a method
+        renews per epoch or every few steps; does nothing by default.
+
+        Args:
+            graph (BipartiteGraph): The training graph.
+            epoch (int): The epoch, from 1.
+            step (int): The step within the epoch, from 0.
+        """
+
+    def forward(
+        self, data: HeteroData | BipartiteGraph
+    ) -> tuple[Tensor, Tensor]:
+        r"""Returns the user embeddings :math:`(U, d)` and the item
+        embeddings :math:`(I, d)` that are scored.
+        """
+        return self.encode(as_graph(data))
+
+    def loss(
+        self, data: HeteroData | BipartiteGraph, batch: Batch
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        r"""Returns the training loss and the detached, weighted terms that
+        it is the sum of.
+
+        Args:
+            data (HeteroData or BipartiteGraph): The training interactions.
+            batch (tuple): Users, positive items and negative items: three
+                index tensors :math:`(B)`. An empty batch adds nothing to
+                the loss.
+
+        Raises:
+            ValueError: If the three tensors differ in length.
+        """
+        if len({index.numel() for index in batch}) != 1 or len(batch) != 3:
+            sizes = [index.numel() for index in batch]
+            raise ValueError(
+                "'batch' needs three index tensors of equal length: users, "
+                f'positive items, negative items (got lengths {sizes})'
+            )
+        terms = self.step(as_graph(data), batch).terms
+        terms = {**terms, **self.regularize(batch)}
+        loss = torch.stack(list(terms.values())).sum()
+        return loss, {name: term.detach() for name, term in terms.items()}
+
+    def embedding_names(self) -> tuple[str, ...]:
+        r"""Names of the parameters that hold input embeddings: one of users
+        and one of items, or a single one of users followed by items.
+        """
+        return ()

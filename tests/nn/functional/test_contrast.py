@@ -1,0 +1,121 @@
+import pytest
+import torch
+from torch import Tensor
+from torch.autograd import gradcheck
+
+from pyg_darec.nn.functional import contrast, info_nce, uniformity
+
+
+def cosine(x: Tensor, y: Tensor) -> Tensor:
+    return torch.nn.functional.cosine_similarity(x[:, None], y[None, :], dim=-1)
+
+
+def info_nce_reference(a, p, c, tau, w, m):  # type: ignore[no-untyped-def]
+    total = torch.zeros((), dtype=torch.float64)
+    for i in range(len(a)):
+        positive = cosine(a[i : i + 1], p[i : i + 1])[0, 0] / tau
+        others = (m * (cosine(a[i : i + 1], c)[0] / tau).exp()).sum()
+        total = total - w[i] * torch.log(positive.exp() / others)
+    return total
+
+
+def uniformity_reference(x: Tensor, t: float) -> Tensor:
+    x = x / x.norm(dim=1, keepdim=True)
+    pairs = [
+        torch.exp(-t * (x[i] - x[j]).square().sum())
+        for i in range(len(x))
+        for j in range(len(x))
+        if i != j
+    ]
+    return torch.stack(pairs).mean().log()
+
+
+def inputs(num: int = 5, size: int = 7, d: int = 3) -> list[Tensor]:
+    torch.manual_seed(0)
+    return [
+        torch.randn(n, d, dtype=torch.float64, requires_grad=True)
+        for n in (num, num, size)
+    ]
+
+
+@pytest.fixture(params=[1 << 21, 8], ids=['one block', 'many blocks'])
+def block(request: pytest.FixtureRequest, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(contrast, '_BLOCK', request.param)
+
+
+@pytest.mark.parametrize('tau', [0.1, 1.0])
+@pytest.mark.usefixtures('block')
+def test_info_nce_equals_the_formula(tau: float) -> None:
+    a, p, c = inputs()
+    w = torch.tensor([1.0, 2.0, 1.0, 3.0, 1.0])
+    m = torch.tensor([1.0, 1.0, 2.0, 1.0, 4.0, 1.0, 1.0])
+    expected = info_nce_reference(a, p, c, tau, w, m)
+    assert torch.allclose(info_nce(a, p, c, tau, w, m), expected)
+    ones = torch.ones(7)
+    expected = info_nce_reference(a, p, c, tau, ones, ones)
+    assert torch.allclose(info_nce(a, p, c, tau), expected)
+    assert gradcheck(lambda *x: info_nce(*x, tau, w, m), (a, p, c))
+
+
+def test_multiplicity_is_repetition() -> None:
+    a, p, c = inputs()
+    count = torch.tensor([2, 1, 3, 1, 1])
+    once = info_nce(a, p, p, 0.2, count, count)
+    index = torch.arange(5).repeat_interleave(count)
+    assert torch.allclose(once, info_nce(a[index], p[index], p[index], 0.2))
+    assert c.size(0) == 7
+
+
+@pytest.mark.usefixtures('block')
+def test_uniformity_equals_the_formula() -> None:
+    x = inputs()[2]
+    for t in (0.5, 2.0):
+        expected = uniformity_reference(x, t)
+        assert torch.allclose(uniformity(x, t), expected)
+    assert gradcheck(uniformity, (x,))
+
+
+def test_uniformity_closed_forms() -> None:
+    same = torch.ones(6, 4)
+    assert uniformity(same).abs() < 1e-6
+    opposite = torch.tensor([[1.0, 0.0], [-2.0, 0.0]])
+    assert torch.isclose(uniformity(opposite), torch.tensor(-8.0))
+    for few in (torch.ones(1, 4), torch.ones(0, 4)):
+        assert uniformity(few.requires_grad_()) == 0
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize('tau', [1e-3, 0.2])
+def test_stays_finite(tau: float, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(6, 4)
+    x[0], x[1] = 0, x[2]  # a zero row and a duplicate
+    x = x.to(dtype).requires_grad_()
+    y = torch.randn(6, 4).to(dtype)
+    for loss in (info_nce(x, y, y, tau), uniformity(x)):
+        assert loss.isfinite()
+        (grad,) = torch.autograd.grad(loss, x)
+        assert grad.isfinite().all()
+        assert grad.dtype == dtype
+
+
+def test_empty_and_bad_input() -> None:
+    empty = torch.empty(0, 3, requires_grad=True)
+    assert info_nce(empty, empty, torch.randn(4, 3), 0.2) == 0
+    with pytest.raises(ValueError, match="'temperature'"):
+        info_nce(*inputs(), 0.0)
+
+
+def test_no_square_matrix_is_kept() -> None:
+    """Only tensors linear in the rows survive the forward pass."""
+    x = torch.randn(3000, 4, requires_grad=True)
+    largest = 0
+
+    def note(tensor: Tensor) -> Tensor:
+        nonlocal largest
+        largest = max(largest, tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
+        (uniformity(x) + info_nce(x, x, x, 0.2)).backward()
+    assert largest <= x.numel()

@@ -1,0 +1,189 @@
+import pytest
+import torch
+from conformance.graphs import METADATA, RATES, random_batch, random_data
+from torch import Tensor
+from torch.nn import Embedding, Linear, Module
+from torch_geometric.data import HeteroData
+from torch_geometric.nn import GraphSAGE, HeteroConv, SAGEConv, to_hetero
+from torch_geometric.nn import LightGCN as PyGLightGCN
+
+from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.nn.models import ForeignModel, LightGCN, as_recommender
+
+
+class Plain(Module):
+    """Knows nothing of the library."""
+
+    def __init__(self, num_users: int = 30, num_items: int = 20) -> None:
+        super().__init__()
+        self.users = Embedding(num_users, 6)
+        self.items = Embedding(num_items, 6)
+
+    def forward(self, a: int, b: int) -> None:
+        raise AssertionError('never called')
+
+
+class Contract(Plain):
+    """Follows the public contract without the library's classes."""
+
+    def forward(self, data: HeteroData) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        assert isinstance(data, HeteroData)
+        return self.users.weight, self.items.weight
+
+
+class WithLoss(Contract):
+    def loss(self, data, batch):  # type: ignore[no-untyped-def]
+        return self.users(batch[0]).square().mean(), {}
+
+
+class Hetero(Module):
+    def __init__(self) -> None:
+        super().__init__()
+        convs = {edge: SAGEConv((-1, -1), 5) for edge in METADATA[1]}
+        self.conv = HeteroConv(convs)
+
+    def forward(self, x_dict, edge_index_dict):  # type: ignore[no-untyped-def]
+        return self.conv(x_dict, edge_index_dict)
+
+
+def data_with_features() -> HeteroData:
+    data = random_data()
+    data['user'].x, data['item'].x = torch.randn(30, 7), torch.randn(20, 9)
+    return data
+
+
+def embed_plain(model: Plain, data: HeteroData) -> tuple[Tensor, Tensor]:
+    assert isinstance(data, HeteroData)
+    return model.users.weight, model.items.weight
+
+
+def test_own_models_are_returned_as_they_are() -> None:
+    model = LightGCN(3, 4)
+    assert as_recommender(model) is model
+
+
+def test_homogeneous_model() -> None:
+    data = random_data()
+    theirs = PyGLightGCN(50, 8, num_layers=2)
+    model = as_recommender(theirs)
+    assert model.out_dim == 8
+    user, item = data[RATES].edge_index
+    edge_index = torch.stack([user, item + 30])
+    edge_index = torch.cat([edge_index, edge_index.flip(0)], dim=1)
+    out = theirs.get_embedding(edge_index)
+    assert torch.allclose(torch.cat(model(data)), out, atol=1e-6)
+    assert model.embedding_names() == ('model.embedding.weight',)
+    assert repr(model) == 'ForeignModel(LightGCN)'
+
+
+@pytest.mark.parametrize(
+    'model',
+    [to_hetero(GraphSAGE((-1, -1), 5, num_layers=2), METADATA), Hetero()],
+    ids=['to_hetero', 'HeteroConv'],
+)
+def test_heterogeneous_model(model: Module) -> None:
+    data = data_with_features()
+    wrapped = as_recommender(model)
+    loss, terms = wrapped.loss(data, random_batch(data))
+    assert set(terms) == {'bpr'}
+    loss.backward()
+    user, item = wrapped(data)
+    edge_index = data[RATES].edge_index
+    expected = model(
+        data.x_dict,
+        {METADATA[1][0]: edge_index, METADATA[1][1]: edge_index.flip(0)},
+    )
+    assert torch.allclose(user, expected['user'], atol=1e-6)
+    assert torch.allclose(item, expected['item'], atol=1e-6)
+
+
+def test_stored_reverse_edges_are_not_used() -> None:
+    data = data_with_features()
+    model = as_recommender(Hetero())
+    user, _ = model(data)
+    leaky = data.clone()
+    everything = torch.cartesian_prod(torch.arange(20), torch.arange(30)).t()
+    leaky['item', 'rev_rates', 'user'].edge_index = everything
+    assert torch.equal(model(leaky)[0], user)
+
+
+def test_embed() -> None:
+    data = random_data()
+    model = as_recommender(Plain(), embed=embed_plain)
+    user, item = model(data)
+    assert user.shape == (30, 6)
+    assert item.shape == (20, 6)
+    # What was moved or built once is unpacked again for the callable.
+    assert torch.equal(model(as_graph(data))[0], user)
+
+
+def test_contract_without_our_classes() -> None:
+    data = random_data()
+    model = as_recommender(Contract())
+    assert set(model.loss(data, random_batch(data))[1]) == {'bpr'}
+    model = as_recommender(WithLoss())
+    assert set(model.loss(data, random_batch(data))[1]) == {'base'}
+
+
+def test_renew_and_reset_are_passed_on() -> None:
+    seen = []
+
+    class Renewing(Contract):
+        def renew(self, data, epoch, step):  # type: ignore[no-untyped-def]
+            seen.append((epoch, step))
+
+    model = as_recommender(Renewing())
+    model.renew(as_graph(random_data()), 3, 1)
+    assert seen == [(3, 1)]
+    before = model.model.users.weight.clone()
+    model.reset_parameters()
+    assert not torch.equal(model.model.users.weight, before)
+
+
+def test_unknown_model() -> None:
+    with pytest.raises(TypeError, match=r"'Plain' cannot.*pass embed="):
+        as_recommender(Plain())
+    with pytest.raises(TypeError, match=r"needs to be a 'torch.nn.Module'"):
+        as_recommender(3)  # type: ignore[arg-type]
+
+
+def test_missing_features() -> None:
+    with pytest.raises(TypeError, match=r"reads data\['user'\].x"):
+        as_recommender(Hetero())(random_data())
+    graph = BipartiteGraph(random_data()[RATES].edge_index, 30, 20)
+    with pytest.raises(TypeError, match=r"reads data\['user'\].x"):
+        as_recommender(Hetero())(graph)
+
+
+@pytest.mark.parametrize(
+    ('out', 'error', 'match'),
+    [
+        (None, TypeError, 'needs to give a pair'),
+        (torch.zeros(50, 3), TypeError, 'needs to give a pair'),
+        (
+            (torch.zeros(20, 3), torch.zeros(30, 3)),
+            ValueError,
+            r'30 users and 20 items \(got shapes \(20, 3\)',
+        ),
+        ((torch.zeros(30), torch.zeros(20)), ValueError, 'got shapes'),
+    ],
+)
+def test_bad_embeddings(out: object, error: type, match: str) -> None:
+    model = ForeignModel(Linear(2, 2), lambda m, data: out)  # type: ignore[arg-type, return-value]
+    with pytest.raises(error, match=match):
+        model(random_data())
+
+
+def test_wrong_number_of_nodes() -> None:
+    model = as_recommender(PyGLightGCN(60, 8, num_layers=1))
+    with pytest.raises(ValueError, match='needs 50 nodes'):
+        model(random_data())
+
+
+def test_hetero_model_that_returns_no_dictionary() -> None:
+    class Wrong(Module):
+        def forward(self, x_dict, edge_index_dict):  # type: ignore[no-untyped-def]
+            return x_dict['user']
+
+    with pytest.raises(TypeError, match='needs to return a dictionary'):
+        as_recommender(Wrong())(data_with_features())
