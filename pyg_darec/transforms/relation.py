@@ -1,0 +1,82 @@
+"""What several transforms ask of a graph and of one of its relations."""
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_darec.graph import EdgeType
+
+
+def check_hetero(data: Any, transform: str) -> None:
+    if not isinstance(data, HeteroData):
+        raise TypeError(
+            f"'{transform}' needs a 'HeteroData' (got '{type(data).__name__}')"
+        )
+
+
+def count_nodes(data: HeteroData, node_type: str) -> int:
+    r"""The number of nodes of a type, which PyG would otherwise guess.
+
+    Raises:
+        ValueError: If there is no such type or its size is not known.
+    """
+    if node_type not in data.node_types:
+        raise ValueError(
+            f"'data' has no node type '{node_type}' (got {data.node_types})"
+        )
+    store = data[node_type]
+    if not store.can_infer_num_nodes:
+        raise ValueError(
+            f"The number of nodes of type '{node_type}' is not known; set "
+            f"data['{node_type}'].num_nodes (got {list(store.keys())})"
+        )
+    return int(store.num_nodes)
+
+
+def check_relation(data: HeteroData, edge_type: EdgeType) -> tuple[int, int]:
+    r"""The number of nodes on either side of a relation.
+
+    Raises:
+        ValueError: If the relation does not exist or has no valid
+            :obj:`edge_index`.
+    """
+    if edge_type not in data.edge_types:
+        raise ValueError(
+            f"'data' has no relation {edge_type} (got {data.edge_types})"
+        )
+    index = data[edge_type].get('edge_index')
+    shaped = isinstance(index, Tensor) and index.dim() == 2
+    if not shaped or index.size(0) != 2 or index.is_floating_point():
+        got = (
+            f'{index.dtype} of shape {tuple(index.shape)}' if shaped else index
+        )
+        raise ValueError(
+            f"'edge_index' of {edge_type} needs to be an integer tensor of "
+            f'shape (2, E) (got {got})'
+        )
+    sizes = count_nodes(data, edge_type[0]), count_nodes(data, edge_type[2])
+    for row, size in enumerate(sizes):
+        bad = ((index[row] < 0) | (index[row] >= size)).nonzero()
+        if bad.numel() > 0:
+            position = int(bad[0])
+            raise ValueError(
+                f'Interaction {position} of {edge_type} names a '
+                f"'{edge_type[2 * row]}' that does not exist: there are "
+                f'{size} (got index {int(index[row, position])})'
+            )
+    return sizes
+
+
+def held_out_keys(data: HeteroData, edge_type: EdgeType) -> list[str]:
+    return [k for k in data[edge_type] if k.endswith('edge_label_index')]
+
+
+def take(value: Any, index: Tensor, dim: int = 0) -> Any:
+    r"""Selects along :obj:`dim` of a tensor or array, or from a list."""
+    if isinstance(value, Tensor):
+        return value.index_select(dim, index.to(value.device))
+    if isinstance(value, np.ndarray):
+        return np.take(value, index.cpu().numpy(), axis=dim)
+    return type(value)(value[i] for i in index.tolist())

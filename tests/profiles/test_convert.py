@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+
+from pyg_darec.profiles.convert import to_embeddings
+
+ROWS = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+
+
+@pytest.mark.parametrize(
+    'value',
+    [
+        ROWS,
+        [np.array(row) for row in ROWS],
+        [torch.tensor(row) for row in ROWS],
+        np.array(ROWS),
+        np.array(ROWS, dtype='>f4'),
+        np.array(ROWS, dtype=np.float16),
+        np.array(ROWS, dtype=np.longdouble),
+        np.array(ROWS[::-1])[::-1],
+        np.asfortranarray(ROWS),
+        torch.tensor(ROWS, requires_grad=True),
+        torch.tensor(ROWS, dtype=torch.bfloat16),
+    ],
+    ids=str,
+)
+def test_what_can_be_converted(value):
+    out = to_embeddings(value, 'It')
+    assert out.dtype == torch.float32
+    assert not out.requires_grad
+    assert out.tolist() == ROWS
+
+
+def test_result_shares_no_memory():
+    for value in (torch.ones(2, 2), np.ones((2, 2), dtype=np.float32)):
+        to_embeddings(value, 'It').zero_()
+        assert value.sum() == 4
+
+
+@pytest.mark.parametrize(
+    'dtype', ['int64', 'bool', 'complex64', 'object', 'U3']
+)
+def test_wrong_dtype(dtype):
+    value = np.ones((2, 2)).astype(dtype)
+    match = 'It needs to hold floating-point numbers.*got dtype '
+    with pytest.raises(ValueError, match=match):
+        to_embeddings(value, 'It')
+
+
+def test_wrong_dtype_of_tensor():
+    with pytest.raises(ValueError, match=r'got dtype torch.int64\)'):
+        to_embeddings(torch.ones(2, 2).long(), 'It')
+
+
+@pytest.mark.parametrize('shape', [(), (3,), (2, 0), (2, 3, 4)])
+@pytest.mark.parametrize('make', [np.ones, torch.ones])
+def test_wrong_shape(make, shape):
+    with pytest.raises(ValueError, match=r'It needs shape .*\(got \('):
+        to_embeddings(make(shape), 'It')
+
+
+@pytest.mark.parametrize('bad', [float('nan'), float('inf'), -float('inf')])
+def test_not_finite(bad):
+    value = torch.ones(4, 2)
+    value[2, 1] = value[3, 0] = bad
+    match = r"It holds NaN, Inf .* at row 2 \('c'\), and so in 2 of 4 rows"
+    with pytest.raises(ValueError, match=rf'{match}.*\(got {bad}\)'):
+        to_embeddings(value, 'It', list('abcd'))
+
+
+def test_too_large_for_the_dtype():
+    with pytest.raises(ValueError, match=r'float16 at row 1,.*got 70000'):
+        to_embeddings(np.array([[1.0], [7e4]]), 'It', dtype=torch.float16)
+
+
+@pytest.mark.parametrize(
+    ('rows', 'match'),
+    [
+        ([[1.0, 2.0], [3.0]], r"row 1 \('b'\).*got shapes \(2,\) and \(1,\)"),
+        ([[1.0, 2.0], None], r"row 1 \('b'\)"),
+        ([[1.0, 2.0], [[3.0], [4.0, 5.0]]], r"row 1 \('b'\)"),
+        ([torch.ones(2), torch.ones(3)], r"row 1 \('b'\)"),
+        ([1.0, 2.0], r"row 0 \('a'\)"),
+    ],
+)
+def test_ragged(rows, match):
+    with pytest.raises(ValueError, match=f'It is ragged at {match}'):
+        to_embeddings(rows, 'It', ['a', 'b'])
+
+
+@pytest.mark.parametrize(
+    'value', [None, {'a': 1}, 'text', torch.eye(2).to_sparse()]
+)
+def test_not_an_array(value):
+    with pytest.raises(TypeError, match='It needs to be a dense tensor'):
+        to_embeddings(value, 'It')
+
+
+def test_no_rows():
+    with pytest.raises(ValueError, match='It needs shape'):
+        to_embeddings([], 'It')
