@@ -1,0 +1,54 @@
+import os
+
+import pytest
+import torch
+from torch_geometric.data import HeteroData
+
+from pyg_darec.datasets.cached_dataset import CachedDataset
+
+
+class Toy(CachedDataset):
+    made = 0
+
+    def __init__(self, root, source):
+        self.source = source
+        super().__init__(str(root), log=False)
+        self.load(self.processed_paths[0], data_cls=HeteroData)
+
+    @property
+    def source_paths(self):
+        return [self.source]
+
+    def make_data(self):
+        Toy.made += 1
+        data = HeteroData()
+        data['user'].x = torch.tensor([float(self.source.read_text())])
+        return data
+
+
+def test_made_again_only_when_a_source_changes(tmp_path):
+    source = tmp_path / 'source.txt'
+    for time, (text, made) in enumerate([('1', 1), ('1', 1), ('2', 2)]):
+        if not source.exists() or source.read_text() != text:
+            source.write_text(text)
+            os.utime(source, (time, time))
+        assert Toy(tmp_path, source)[0]['user'].x.item() == float(text)
+        assert Toy.made == made
+    files = os.listdir(tmp_path / 'processed')
+    assert len([f for f in files if f.startswith('data_')]) == 1
+
+
+def test_interrupted_cache_is_not_loaded(tmp_path, monkeypatch):
+    source = tmp_path / 'source.txt'
+    source.write_text('3')
+
+    def cut_off(dataset, data_list, path):
+        with open(path, 'wb') as file:
+            file.write(b'half')
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Toy, 'save', cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        Toy(tmp_path, source)
+    monkeypatch.undo()
+    assert Toy(tmp_path, source)[0]['user'].x.item() == 3

@@ -1,0 +1,286 @@
+import builtins
+import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyg_darec.datasets import from_table
+from pyg_darec.graph import EDGE_TYPE
+from pyg_darec.transforms import SplitInteractions
+
+FRAME = pd.DataFrame(
+    {
+        'user': ['b', 'a', 'b', 'b', 'a'],
+        'item': [30, 10, 20, 30, 20],
+        'time': [5, 4, 3, 2, 1],
+        'stars': [1.0, 2.0, 3.0, 4.0, 5.0],
+    }
+)
+
+
+def test_pairs_and_ids():
+    data = from_table(FRAME)
+    assert data['user'].id == ['a', 'b']
+    assert data['item'].id == [10, 20, 30]
+    assert data['user'].num_nodes == 2
+    assert data['item'].num_nodes == 3
+    expected = [[0, 0, 1, 1], [0, 1, 1, 2]]
+    assert data[EDGE_TYPE].edge_index.tolist() == expected
+    assert list(data[EDGE_TYPE].keys()) == ['edge_index']
+    data.validate()
+
+
+def test_earliest_of_several_counts():
+    data = from_table(FRAME, time='time', rating='stars')
+    assert data[EDGE_TYPE].time.tolist() == [4, 1, 3, 2]
+    assert data[EDGE_TYPE].time.dtype == torch.long
+    assert data[EDGE_TYPE].rating.tolist() == [2, 5, 3, 4]
+    assert data[EDGE_TYPE].rating.dtype == torch.float
+    without_time = from_table(FRAME, rating='stars')
+    assert without_time[EDGE_TYPE].rating.tolist() == [2, 5, 3, 1]
+
+
+def test_min_rating_drops_nodes_too():
+    data = from_table(FRAME, rating='stars', min_rating=3)
+    assert data['item'].id == [20, 30]
+    assert data[EDGE_TYPE].rating.tolist() == [5, 3, 4]
+
+
+def test_other_names():
+    edge_type = ('reader', 'borrows', 'book')
+    frame = FRAME.rename(columns={'user': 'who', 'item': 'what'})
+    data = from_table(frame, 'who', 'what', edge_type=edge_type)
+    assert data.edge_types == [edge_type]
+    assert data['book'].id == [10, 20, 30]
+
+
+def test_the_table_stays_as_it_is():
+    before = FRAME.copy()
+    from_table(FRAME, time='time', rating='stars', min_rating=2)
+    pd.testing.assert_frame_equal(FRAME, before)
+
+
+def test_index_of_the_table_is_not_used():
+    data = from_table(FRAME.set_index(pd.Index([7, 7, 1, 0, 7])))
+    assert data[EDGE_TYPE].num_edges == 4
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.text(max_size=2), st.integers(0, 9), st.integers(0, 10**9)
+        ),
+        min_size=1,
+        max_size=30,
+        unique_by=(lambda row: row[:2], lambda row: row[2]),
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_is_the_table_in_any_order(rows, random):
+    def read(rows):
+        frame = pd.DataFrame(rows, columns=['user', 'item', 'time'])
+        return from_table(frame, time='time')
+
+    data = read(rows)
+    user, item = data['user'].id, data['item'].id
+    store = data[EDGE_TYPE]
+    pairs = zip(*store.edge_index.tolist(), store.time.tolist(), strict=True)
+    assert {(user[u], item[i], t) for u, i, t in pairs} == set(rows)
+    random.shuffle(rows)
+    again = read(rows)
+    assert again['user'].id == user
+    assert torch.equal(again[EDGE_TYPE].edge_index, store.edge_index)
+    assert torch.equal(again[EDGE_TYPE].time, store.time)
+
+
+UTC = pd.Timestamp('2020-01-01 12:00')
+
+
+@pytest.mark.parametrize(
+    ('times', 'seconds'),
+    [
+        (pd.Series([UTC, UTC + pd.Timedelta('90s')]), [0, 90]),
+        (pd.Series([UTC, UTC]).dt.tz_localize('UTC'), [0, 0]),
+        (pd.Series([UTC, UTC]).dt.tz_localize('Europe/Berlin'), [-3600] * 2),
+        (pd.Series([UTC, UTC]).astype('datetime64[ns]'), [0, 0]),
+        (['2020-01-01 12:00', '2020-01-01 12:01'], [0, 60]),
+        ([datetime.datetime(2020, 1, 1, 12, s) for s in (0, 1)], [0, 60]),
+        ([UTC.timestamp(), UTC.timestamp() + 1.9], [0, 1]),
+        (pd.array([int(UTC.timestamp())] * 2, dtype='Int64'), [0, 0]),
+    ],
+)
+def test_times(times, seconds):
+    frame = pd.DataFrame({'user': [1, 1], 'item': [1, 2], 'time': times})
+    time = from_table(frame, time='time')[EDGE_TYPE].time
+    assert (time - int(UTC.timestamp())).tolist() == seconds
+
+
+@pytest.mark.parametrize(
+    ('ids', 'expected'),
+    [
+        ([3.0, 1.0], [1, 3]),  # what a column with gaps was read as
+        ([0.5, 0.25], [0.25, 0.5]),
+        (np.array([3, 1], dtype=np.uint8), [1, 3]),
+        (pd.Categorical(['b', 'a']), ['a', 'b']),
+        (pd.array(['b', 'a'], dtype='string'), ['a', 'b']),
+        ([('b', 1), ('a', 2)], [('a', 2), ('b', 1)]),
+        ([Path('b'), Path('a')], [Path('a'), Path('b')]),
+        ([2j, 1j], [2j, 1j]),  # no order but that of the rows
+        ([2**60, 2**60 + 1], [2**60, 2**60 + 1]),
+        (np.array([np.int64(2), 1], dtype=object), [1, 2]),
+    ],
+    ids=str,
+)
+def test_any_hashable_id(ids, expected):
+    data = from_table(pd.DataFrame({'user': ids, 'item': [1, 1]}))
+    assert data['user'].id == expected
+    assert {type(i) for i in data['user'].id} == {type(expected[0])}
+
+
+def write(frame, path):
+    if path.suffix == '.parquet':
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False, sep='\t' if 'tsv' in path.name else ',')
+
+
+@pytest.mark.parametrize(
+    'name', ['a.csv', 'a.csv.gz', 'a.tsv', 'a.txt', 'a.parquet', 'A.CSV']
+)
+@pytest.mark.parametrize('as_type', [str, Path])
+def test_files(tmp_path, name, as_type):
+    write(FRAME, tmp_path / name)
+    data = from_table(as_type(tmp_path / name), time='time', rating='stars')
+    expected = from_table(FRAME, time='time', rating='stars')
+    assert data.to_dict().keys() == expected.to_dict().keys()
+    for node_type in ('user', 'item'):
+        assert data[node_type].id == expected[node_type].id
+    for key, value in expected[EDGE_TYPE].items():
+        assert torch.equal(data[EDGE_TYPE][key], value)
+
+
+def test_csv_ids_stay_as_they_are_written(tmp_path):
+    path = tmp_path / 'a.csv'
+    path.write_text('user,item\n007,10\n7,9\n')
+    data = from_table(path)
+    assert data['user'].id == ['007', '7']
+    assert data['item'].id == [9, 10]
+
+
+def test_csv_with_byte_order_mark(tmp_path):
+    path = tmp_path / 'a.csv'
+    path.write_text('user,item\nå,1\n', encoding='utf-8-sig')
+    assert from_table(path)['user'].id == ['å']
+
+
+def test_csv_with_other_separator(tmp_path):
+    path = tmp_path / 'a.csv'
+    path.write_text('user;item\n1;2\n')
+    assert from_table(path, sep=';')['item'].id == [2]
+    with pytest.raises(ValueError, match=r"a semicolon .* pass sep=';'"):
+        from_table(path)
+
+
+def test_goes_on_to_the_transforms():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.integers(0, 20, (300, 2)), columns=['u', 'i'])
+    data = SplitInteractions()(from_table(frame, 'u', 'i'))
+    assert data[EDGE_TYPE].test_edge_label_index.size(1) > 0
+
+
+def changed(**columns):
+    return FRAME.assign(**columns)
+
+
+@pytest.mark.parametrize(
+    ('table', 'kwargs', 'message'),
+    [
+        (FRAME, {'user': 'who'}, r"'who'.*\['user', 'item', 'time'"),
+        (FRAME, {'time': 'when'}, "'when'"),
+        (FRAME, {'min_rating': 3}, "'min_rating' needs .* 'rating'"),
+        (FRAME, {'rating': 'stars', 'min_rating': 6}, 'min_rating=6'),
+        (FRAME[:0], {}, 'got 0 rows'),
+        (pd.concat([FRAME, FRAME], axis=1), {}, "exactly one column 'user'"),
+        (changed(user=['a', None, 'b', 'b', 'a']), {}, "'user'.*in row 1"),
+        (changed(item=[1, np.nan, 2, 3, 4]), {}, "'item'.*missing in 1 rows"),
+        (changed(item=[1, '1', 2, 3, 4]), {}, "'item'.*several types.*int"),
+        (changed(user=[[1]] * 5), {}, "'user'.*hashable.*list"),
+        (
+            changed(stars=[1, 2, np.nan, 4, 5]),
+            {'rating': 'stars'},
+            "'stars'.*missing in 1 rows.*row 2",
+        ),
+        (
+            changed(stars=[1, 2, np.inf, 4, 5]),
+            {'rating': 'stars'},
+            "'stars'.*finite number.*row 2",
+        ),
+        (
+            changed(stars=['1', '2', 'good', '4', '5']),
+            {'rating': 'stars'},
+            "'stars'.*number.*'good' in row 2",
+        ),
+        (
+            changed(time=['2020-01-01', 'soon', '', '', '']),
+            {'time': 'time'},
+            "'time'.*'soon' in row 1",
+        ),
+        (
+            changed(time=[1, 2, np.nan, 4, 5]),
+            {'time': 'time'},
+            "'time'.*missing",
+        ),
+        (changed(time=[1, 2, np.inf, 4, 5]), {'time': 'time'}, "'time'.*row 2"),
+    ],
+)
+def test_bad_tables(table, kwargs, message):
+    with pytest.raises(ValueError, match=message) as info:
+        from_table(table, **kwargs)
+    assert '(got ' in str(info.value)
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'message'),
+    [
+        ('a.csv', b'', 'No columns'),
+        ('a.csv', b'user,item\n', 'got 0 rows'),
+        ('a.csv', b'user,item\n1,2\n1,2,3\n', "separator ','"),
+        ('a.csv', b'user,item\n1,2,3\n4,5,6\n', "separator ','"),
+        ('a.csv', 'user,item\nå,1'.encode('latin-1'), 'UTF-8'),
+        ('a.csv', b'user|item\n1|2\n', 'pass sep='),
+        ('a.tsv', b'user,item\n1,2\n', "pass sep=','"),
+        ('a.csv', b'1,2\n3,4\n', "column 'user'.*got \\['1', '2'\\]"),
+        ('a.parquet', b'PAR1 and then nothing', 'not a complete Parquet'),
+        ('a.xlsx', b'', 'pass the DataFrame'),
+    ],
+)
+def test_bad_files(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as info:
+        from_table(path)
+    assert str(path) in str(info.value)
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'none\.csv'):
+        from_table(tmp_path / 'none.csv')
+
+
+def test_without_pandas(monkeypatch):
+    real = builtins.__import__
+
+    def no_pandas(name, *args, **kwargs):
+        if name.startswith('pandas'):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, '__import__', no_pandas)
+    with pytest.raises(ImportError, match=r'pyg-darec\[table\]'):
+        from_table('a.csv')
