@@ -5,6 +5,7 @@ are at hand. Memory is linear in the number of rows.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -12,8 +13,9 @@ from torch import Tensor
 
 from pyg_darec.nn.functional.normalize import normalize
 
-# A block of rows times all candidates that still fits in a few caches.
-_BLOCK = 1 << 21
+# Similarities in a block: as many as stay in the cache of a CPU core, and
+# enough to keep a GPU busy.
+_BLOCK = {'cpu': 1 << 18, 'cuda': 1 << 24}
 
 
 class _WeightedLogSumExp(torch.autograd.Function):
@@ -21,24 +23,35 @@ class _WeightedLogSumExp(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, anchor: Tensor, candidate: Tensor, bias: Tensor, w: Tensor
+        ctx: Any,
+        anchor: Tensor,
+        candidate: Tensor,
+        bias: Tensor,
+        w: Tensor,
+        limit: float,
     ) -> Tensor:
-        needs_grad = any(ctx.needs_input_grad)
         total = anchor.new_zeros(())
         grad_a = torch.empty_like(anchor)
         grad_c = torch.zeros_like(candidate)
-        rows = max(_BLOCK // max(candidate.size(0), 1), 1)
-        for start in range(0, anchor.size(0), rows):
-            part = slice(start, start + rows)
-            logit = torch.addmm(bias, anchor[part], candidate.t())
-            peak = logit.amax(dim=1, keepdim=True)
-            p = logit.sub_(peak).exp_()
-            norm = p.sum(dim=1, keepdim=True)
-            total += (w[part] * (norm.log() + peak).squeeze(1)).sum()
-            if needs_grad:
-                p *= w[part].unsqueeze(1) / norm
-                grad_a[part] = p @ candidate
-                grad_c.addmm_(p.t(), anchor[part])
+        peak = bias.amax() + limit
+        # Subtracting what no logit can exceed saves a pass over the block,
+        # unless every one could then underflow.
+        is_flat = 2 * limit < -math.log(torch.finfo(anchor.dtype).tiny)
+        if is_flat:
+            bias = bias - peak
+        # A column of ones gives the row sums with the same product.
+        extended = torch.nn.functional.pad(candidate, (0, 1), value=1.0)
+        for part in _blocks(anchor, candidate):
+            p = torch.addmm(bias, anchor[part], candidate.t())
+            if not is_flat:
+                peak = p.amax(dim=1)
+                p -= peak.unsqueeze(1)
+            moment = p.exp_() @ extended
+            norm = moment[:, -1]
+            total += (w[part] * (norm.log() + peak)).sum()
+            scale = (w[part] / norm).unsqueeze(1)
+            torch.mul(moment[:, :-1], scale, out=grad_a[part])
+            grad_c.addmm_(p.t(), anchor[part] * scale)
         ctx.save_for_backward(grad_a, grad_c)
         return total
 
@@ -46,7 +59,7 @@ class _WeightedLogSumExp(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         grad_a, grad_c = ctx.saved_tensors
-        return grad * grad_a, grad * grad_c, None, None
+        return grad * grad_a, grad * grad_c, None, None, None
 
 
 class _LogPotential(torch.autograd.Function):
@@ -56,17 +69,18 @@ class _LogPotential(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, t: float) -> Tensor:
         total = x.new_zeros(())
         grad = torch.zeros_like(x)
-        rows = max(_BLOCK // max(x.size(0), 1), 1)
-        for start in range(0, x.size(0), rows):
+        shift, scaled = x.new_full((1,), -2 * t), 2 * t * x
+        extended = torch.nn.functional.pad(x, (0, 1), value=1.0)
+        for part in _blocks(x, x):
             # The matrix is symmetric: blocks left of the diagonal one are
             # the transposes of blocks that were seen before.
-            part, rest = x[start : start + rows], x[start:]
-            size = part.size(0)
-            p = (part @ rest.t()).sub_(1).mul_(2 * t).exp_()
+            start, size = part.start, x[part].size(0)
+            p = torch.addmm(shift, scaled[part], x[start:].t()).exp_()
             p[:, :size].fill_diagonal_(0)
-            total += p[:, :size].sum() + 2 * p[:, size:].sum()
-            grad[start : start + rows].addmm_(p, rest)
-            grad[start + rows :].addmm_(p[:, size:].t(), part)
+            moment = p @ extended[start:]
+            total += 2 * moment[:, -1].sum() - p[:, :size].sum()
+            grad[part] += moment[:, :-1]
+            grad[start + size :].addmm_(p[:, size:].t(), x[part])
         ctx.save_for_backward(grad.mul_(4 * t / total))
         return total.log()
 
@@ -74,6 +88,12 @@ class _LogPotential(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         return grad * ctx.saved_tensors[0], None
+
+
+def _blocks(row: Tensor, col: Tensor) -> Iterator[slice]:
+    size = _BLOCK.get(row.device.type, _BLOCK['cuda']) // max(col.size(0), 1)
+    for start in range(0, row.size(0), max(size, 1)):
+        yield slice(start, start + max(size, 1))
 
 
 def info_nce(
@@ -132,7 +152,7 @@ def info_nce(
     else:
         bias = multiplicity.to(dtype).log()
     with torch.autocast(a.device.type, enabled=False):
-        repel: Tensor = _WeightedLogSumExp.apply(a, c, bias, w)
+        repel: Tensor = _WeightedLogSumExp.apply(a, c, bias, w, 1 / temperature)
     return repel - (w * (a * p).sum(dim=-1)).sum()
 
 

@@ -38,9 +38,9 @@ def inputs(num: int = 5, size: int = 7, d: int = 3) -> list[Tensor]:
     ]
 
 
-@pytest.fixture(params=[1 << 21, 8], ids=['one block', 'many blocks'])
+@pytest.fixture(params=[1 << 18, 8], ids=['one block', 'many blocks'])
 def block(request: pytest.FixtureRequest, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(contrast, '_BLOCK', request.param)
+    monkeypatch.setitem(contrast._BLOCK, 'cpu', request.param)
 
 
 @pytest.mark.parametrize('tau', [0.1, 1.0])
