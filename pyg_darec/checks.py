@@ -38,3 +38,35 @@ def check_embeddings(kind: str, x: Tensor, size: int) -> None:
             f'The profile embeddings of {kind}s are not finite (got NaN or '
             f'Inf in row {row})'
         )
+
+
+def check_scored(
+    user: Tensor,
+    item: Tensor,
+    num_users: int | None = None,
+    num_items: int | None = None,
+) -> None:
+    r"""Raises a :class:`ValueError` if embeddings are not two floating-point
+    matrices of one width, with one row per node where the number of nodes is
+    given.
+    """
+    for kind, value, size in (
+        ('user', user, num_users),
+        ('item', item, num_items),
+    ):
+        shape = tuple(value.shape)
+        if value.dim() != 2 or not value.is_floating_point():
+            raise ValueError(
+                f'The {kind} embeddings need to be a floating-point matrix '
+                f'(got {value.dtype} of shape {shape})'
+            )
+        if size is not None and value.size(0) != size:
+            raise ValueError(
+                f'The {kind} embeddings need one row per {kind}; the data '
+                f'has {size} (got shape {shape})'
+            )
+    if user.size(1) != item.size(1):
+        raise ValueError(
+            'The user and item embeddings need the same width '
+            f'(got {user.size(1)} and {item.size(1)})'
+        )

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import Module
 from torch_geometric.data import HeteroData
 
+from pyg_darec.checks import check_scored
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.recommender import Batch, Recommender, Step
 
@@ -47,20 +48,14 @@ class ForeignModel(Recommender):
 
     def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
         out = self.embed(self.model, graph)
-        if not (isinstance(out, tuple | list) and len(out) == 2):
+        is_pair = isinstance(out, tuple | list) and len(out) == 2
+        if not is_pair or not all(isinstance(x, Tensor) for x in out):
             raise TypeError(
                 f"'{type(self.model).__name__}' needs to give a pair (user, "
                 f'item) of embeddings; {_HELP} (got {type(out).__name__})'
             )
         user, item = out
-        expected = graph.num_users, graph.num_items
-        got = tuple(user.shape), tuple(item.shape)
-        if user.dim() != 2 or (user.size(0), item.size(0)) != expected:
-            raise ValueError(
-                f"'{type(self.model).__name__}' needs to give one embedding "
-                f'for each of {expected[0]} users and {expected[1]} items '
-                f'(got shapes {got[0]} and {got[1]})'
-            )
+        check_scored(user, item, graph.num_users, graph.num_items)
         return user, item
 
     def step(self, graph: BipartiteGraph, batch: Batch) -> Step:

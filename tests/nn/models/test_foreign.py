@@ -163,9 +163,10 @@ def test_missing_features() -> None:
         (
             (torch.zeros(20, 3), torch.zeros(30, 3)),
             ValueError,
-            r'30 users and 20 items \(got shapes \(20, 3\)',
+            r'one row per user; the data has 30 \(got shape \(20, 3\)',
         ),
-        ((torch.zeros(30), torch.zeros(20)), ValueError, 'got shapes'),
+        ((torch.zeros(30), torch.zeros(20)), ValueError, 'matrix'),
+        ((torch.zeros(30, 2), 'items'), TypeError, 'needs to give a pair'),
     ],
 )
 def test_bad_embeddings(out: object, error: type, match: str) -> None:
