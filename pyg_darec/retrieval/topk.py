@@ -1,0 +1,163 @@
+"""Exact top-k over all items, with the items to leave out."""
+
+import operator
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from pyg_darec.retrieval.embedding import check_embeddings
+
+# Scores at once, 32 MiB of float32. Fewer fit a CPU's cache better, but
+# threads then meet so often that a busy machine slows them down severalfold.
+MAX_SCORES = 2**23
+# With fewer users than this, reading the items dominates.
+MIN_CHUNK = 64
+# Items per group of the two-stage top-k; 16 to 64 differ by a tenth.
+GROUP = 16
+
+
+def masked_topk(
+    user: Tensor,
+    item: Tensor,
+    k: int,
+    exclude: Sequence[Tensor] = (),
+    users: Tensor | None = None,
+    chunk_size: int | None = None,
+    progress: bool = False,
+) -> tuple[Tensor, Tensor]:
+    r"""The :obj:`k` items with the highest inner product
+    :math:`\mathbf{u}^{\top} \mathbf{i}` for each user, best first, exact,
+    with excluded pairs left out.
+
+    The scores of a chunk of users are computed at once, in a buffer that all
+    chunks share. A user with fewer than :obj:`k` items left gets the
+    index :obj:`-1` and the score :obj:`-inf` in the places that stay empty.
+    The same call gives the same result on the same device, but items with
+    *equal* scores come in no particular order.
+
+    Args:
+        user (torch.Tensor): The user embeddings.
+        item (torch.Tensor): The item embeddings.
+        k (int): The number of items per user.
+        exclude (Sequence[torch.Tensor], optional): Edge indices (users in
+            row 0, items in row 1) of the pairs to leave out, such as the
+            training interactions. (default: :obj:`()`)
+        users (torch.Tensor, optional): The users to rank items for, in any
+            order. If :obj:`None`, all users. (default: :obj:`None`)
+        chunk_size (int, optional): The number of users to score at once. If
+            :obj:`None`, as many as give :math:`2^{23}` scores, and at least
+            64. (default: :obj:`None`)
+        progress (bool, optional): If set to :obj:`True`, shows a progress
+            bar. (default: :obj:`False`)
+
+    Shapes:
+        - **user:** :math:`(U, d)`
+        - **item:** :math:`(I, d)`
+        - **users:** :math:`(B)`
+        - **output:** scores :math:`(B, k)` and item indices :math:`(B, k)`
+
+    Raises:
+        ValueError: If :obj:`k` is not in :math:`[1, I]`, :obj:`chunk_size`
+            is not positive, or the embeddings do not fit each other or are
+            not finite.
+    """
+    check_embeddings(user, item)
+    k = check_k(k, item.size(0))
+    if chunk_size is None:
+        chunk_size = max(MAX_SCORES // item.size(0), MIN_CHUNK)
+    if chunk_size < 1:
+        raise ValueError(
+            f"'chunk_size' needs to be positive (got {chunk_size})"
+        )
+    if users is None:
+        users = torch.arange(user.size(0), device=user.device)
+    users = users.to(user.device)
+    num, width = users.numel(), min(chunk_size, users.numel())
+
+    # Half precision has too few digits to tell thousands of scores apart.
+    half = (torch.float16, torch.bfloat16)
+    dtype = torch.promote_types(user.dtype, item.dtype)
+    dtype = torch.float32 if dtype in half else dtype
+    user, item = user.detach().to(dtype), item.detach().to(dtype)
+    num_items = item.size(0)
+    item = torch.nn.functional.pad(item, (0, 0, 0, -num_items % GROUP)).t()
+
+    row, col = _excluded(exclude, users, user.size(0))
+    start = torch.arange(0, num + chunk_size, chunk_size, device=row.device)
+    bound = torch.searchsorted(row, start).tolist()
+    score = user.new_empty(num, k)
+    index = torch.empty_like(score, dtype=torch.long)
+    buffer = user.new_empty(width, item.size(1))
+    chunks = range(0, num, chunk_size)
+    bar = tqdm(chunks, desc='Ranking items', disable=not progress)
+    for i, lo in enumerate(bar):
+        hi, part = lo + chunk_size, slice(bound[i], bound[i + 1])
+        query = user[users[lo:hi]]
+        scores = torch.mm(query, item, out=buffer[: query.size(0)])
+        scores[:, num_items:] = -torch.inf
+        scores[row[part] - lo, col[part]] = -torch.inf
+        score[lo:hi], index[lo:hi] = _grouped_topk(scores, k)
+    if not (score < torch.inf).all():  # NaN compares false as well
+        raise ValueError(
+            'The scores overflow: the model diverged; lower the learning '
+            f'rate or the loss weights (got embeddings up to '
+            f'{max(float(user.abs().max()), float(item.abs().max())):.1e})'
+        )
+    return score, index.masked_fill_(score == -torch.inf, -1)
+
+
+def _grouped_topk(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Top-k in two stages, as exact as one: the k best items are among the k
+    groups with the highest maxima, and only their items need an order.
+    """
+    groups = scores.view(scores.size(0), GROUP, -1)
+    num = groups.size(2)
+    best = groups.amax(dim=1).topk(min(k, num), sorted=False).indices
+    # Group g holds the items g, g + num, g + 2 * num, ...
+    member = torch.arange(0, scores.size(1), num, device=scores.device)
+    item = (member.view(-1, 1) + best.unsqueeze(1)).flatten(1)
+    score, place = scores.gather(1, item).topk(k)
+    return score, item.gather(1, place)
+
+
+def check_k(k: int, num_items: int) -> int:
+    r"""Returns :obj:`k` as a plain integer.
+
+    Raises:
+        ValueError: If it is not an integer in :math:`[1, I]`.
+    """
+    try:
+        value = 0 if isinstance(k, bool) else operator.index(k)
+    except TypeError:
+        value = 0
+    if value < 1:
+        raise ValueError(f"'k' needs to be a positive integer (got {k!r})")
+    if value > num_items:
+        raise ValueError(
+            f"'k' needs to be at most the number of items, {num_items} "
+            f'(got {k})'
+        )
+    return value
+
+
+def _excluded(
+    exclude: Sequence[Tensor], users: Tensor, num_users: int
+) -> tuple[Tensor, Tensor]:
+    """The excluded pairs of the users as positions in them, sorted, and
+    items.
+    """
+    empty = users.new_empty(2, 0)
+    edge_index = torch.cat([empty, *(e.to(users) for e in exclude)], dim=1)
+    owner, order = edge_index[0].sort()
+    degree = torch.bincount(owner, minlength=num_users)
+    first = degree.cumsum(0) - degree
+
+    count = degree[users]
+    position = torch.arange(users.numel(), device=users.device)
+    row = position.repeat_interleave(count)
+    # The n-th pair of a position is the n-th edge of its user.
+    offset = first[users] - (count.cumsum(0) - count)
+    edge = torch.arange(row.numel(), device=users.device) + offset[row]
+    return row, edge_index[1, order[edge]]
