@@ -1,0 +1,136 @@
+"""Epochs of (user, positive item, negative item)."""
+
+import warnings
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from pyg_darec.graph import BipartiteGraph
+from pyg_darec.loader.negative_sampler import NegativeSampler
+from pyg_darec.loader.seed import derive_seed
+
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+class PairLoader:
+    r"""Iterates over all training interactions in mini-batches
+    :obj:`(user, pos, neg)`, each with a fresh negative item.
+
+    An epoch is drawn at once, on the device of :obj:`graph`. It depends on
+    :obj:`seed` and :attr:`epoch` only, and on no global state: setting
+    :attr:`epoch` brings back any epoch as it was. The last, smaller batch is
+    kept.
+
+    Users who have interacted with every item teach a ranking nothing and
+    have no negative item. Their interactions are left out, with a warning.
+
+    Args:
+        graph (BipartiteGraph): The training interactions.
+        batch_size (int, optional): The number of interactions in a batch.
+            (default: :obj:`4096`)
+        shuffle (bool, optional): If set to :obj:`False`, interactions come
+            sorted by user, then by item. (default: :obj:`True`)
+        seed (int, optional): The seed of all epochs. (default: :obj:`0`)
+        rank (int, optional): Which share of every epoch to iterate over,
+            when several processes train together. (default: :obj:`0`)
+        world_size (int, optional): The number of shares. All are equally
+            large, so that up to :obj:`world_size - 1` interactions are left
+            out of an epoch, and :obj:`batch_size` counts a batch of all
+            shares together. (default: :obj:`1`)
+
+    Shapes:
+        - **user**, **pos**, **neg:** :math:`(B)`, of dtype
+          :obj:`torch.int64`
+
+    Raises:
+        ValueError: If there is nothing to train on: no interactions, or
+            only those of users who have interacted with every item.
+    """
+
+    def __init__(
+        self,
+        graph: BipartiteGraph,
+        batch_size: int = 4096,
+        shuffle: bool = True,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(
+                f"'batch_size' needs to be at least 1 (got {batch_size})"
+            )
+        self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
+        self.rank, self.world_size = rank, world_size
+        self.epoch = 0
+        """The epoch that the next iteration draws; counts up with each."""
+
+        self._sampler = NegativeSampler(graph)
+        self._user, self._pos = _trainable(graph)
+        self._num_pairs = self._user.numel() // world_size
+        if self._num_pairs == 0:
+            raise ValueError(
+                'There is nothing to train on; attach training interactions '
+                f'of users who have not interacted with every item (got '
+                f'{graph}, {self._user.numel()} usable interactions, '
+                f'{world_size} processes)'
+            )
+
+    @property
+    def num_pairs(self) -> int:
+        r"""The number of interactions in an epoch (of this share)."""
+        return self._num_pairs
+
+    @property
+    def _step(self) -> int:
+        return -(-self.batch_size // self.world_size)
+
+    def __len__(self) -> int:
+        return -(-self.num_pairs // self._step)
+
+    def __iter__(self) -> Iterator[Batch]:
+        epoch, self.epoch = self.epoch, self.epoch + 1
+        user, pos, neg = self._draw(epoch)
+        for start in range(0, self.num_pairs, self._step):
+            batch = slice(start, start + self._step)
+            yield user[batch], pos[batch], neg[batch]
+
+    def _draw(self, epoch: int) -> Batch:
+        device = self._user.device
+        generator = torch.Generator(device)
+        generator.manual_seed(derive_seed(self.seed, epoch))
+        # Drawn before shuffling: the search is faster for sorted users.
+        neg = self._sampler.sample(self._user, generator)
+        pairs = self._user, self._pos, neg
+        order = torch.arange(self._user.numel(), device=device)
+        if self.shuffle:
+            order = torch.randperm(
+                len(order), generator=generator, device=device
+            )
+        total = self.num_pairs * self.world_size
+        share = order[:total][self.rank :: self.world_size]
+        user, pos, neg = (index[share] for index in pairs)
+        return user, pos, neg
+
+    def __repr__(self) -> str:
+        return (
+            f'{self.__class__.__name__}(num_pairs={self.num_pairs}, '
+            f'batch_size={self.batch_size}, shuffle={self.shuffle}, '
+            f'seed={self.seed})'
+        )
+
+
+def _trainable(graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
+    user, item = graph.edge_index
+    has_negative = graph.user_degree < graph.num_items
+    if bool(has_negative.all()):
+        return user, item
+    num_users = int((~has_negative).sum())
+    warnings.warn(
+        f"'PairLoader' leaves out the interactions of {num_users} of "
+        f'{graph.num_users} users, who have interacted with every one of the '
+        f'{graph.num_items} items and have no negative item'
+    )
+    keep = has_negative[user]
+    return user[keep], item[keep]

@@ -1,0 +1,129 @@
+"""A run that can be taken up again after the process was killed.
+
+A checkpoint is *one* file, since two could be of different epochs after a
+kill: safetensors, with everything that is not a tensor as JSON in its
+metadata. It holds no random state, because every epoch of a run is seeded by
+its number.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from torch.nn import Module
+from torch.optim import Optimizer
+
+from pyg_darec.graph import BipartiteGraph
+from pyg_darec.train.tensor_file import (
+    check_state,
+    read_tensors,
+    write_tensors,
+)
+
+FORMAT = 'pyg_darec.checkpoint.1'
+History = list[dict[str, float]]
+
+
+class Checkpoint:
+    r"""The file that holds the state of a run after its last evaluation.
+
+    Args:
+        path (pathlib.Path): The file.
+        settings (dict): What has to be the same when the run continues.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+        self.path = path
+        # As they will be read: JSON has no tuples.
+        self.settings = json.loads(json.dumps(settings))
+
+    def save(
+        self,
+        model: Module,
+        optimizer: Optimizer,
+        best: Mapping[str, Tensor],
+        history: History,
+    ) -> None:
+        tensors = {f'model.{k}': v for k, v in model.state_dict().items()}
+        tensors |= {f'best.{k}': v for k, v in best.items()}
+        names = _trained(model)
+        for index, state in optimizer.state_dict()['state'].items():
+            for key, value in state.items():
+                tensors[f'optimizer.{key}.{names[index]}'] = value
+        run = {'settings': self.settings, 'history': history}
+        metadata = {'pyg_darec': FORMAT, 'run': json.dumps(run)}
+        write_tensors(tensors, self.path, metadata)
+
+    def load(
+        self, model: Module, optimizer: Optimizer
+    ) -> tuple[dict[str, Tensor], History]:
+        r"""Brings a model and its optimizer back to where they were, and
+        returns the best weights and the history so far.
+
+        Raises:
+            ValueError: If the file is truncated, or of another model, other
+                data or other settings.
+        """
+        tensors, metadata = read_tensors(self.path)
+        if metadata.get('pyg_darec') != FORMAT:
+            raise ValueError(
+                f"'{self.path}' is not a checkpoint of this version of 'fit';"
+                f" choose another 'run_dir' (got format "
+                f'{metadata.get("pyg_darec")})'
+            )
+        groups: dict[str, dict[str, Tensor]] = {
+            group: {} for group in ('model', 'best', 'optimizer')
+        }
+        for key, value in tensors.items():
+            group, name = key.split('.', 1)
+            groups[group][name] = value
+        check_state(model, groups['model'], self.path)
+        run = json.loads(metadata['run'])
+        self._check_settings(run['settings'])
+
+        model.load_state_dict(groups['model'])
+        state: dict[int, dict[str, Tensor]] = {}
+        index = {name: i for i, name in enumerate(_trained(model))}
+        for key, value in groups['optimizer'].items():
+            key, name = key.split('.', 1)
+            state.setdefault(index[name], {})[key] = value
+        optimizer.load_state_dict({**optimizer.state_dict(), 'state': state})
+        history: History = run['history']
+        return groups['best'], history
+
+    def _check_settings(self, saved: Mapping[str, Any]) -> None:
+        for key, value in self.settings.items():
+            if saved.get(key) != value:
+                raise ValueError(
+                    f"'{self.path}' was written with another '{key}'; resume "
+                    f"with the same one, or choose another 'run_dir' (got "
+                    f'{value}, and {saved.get(key)} in the checkpoint)'
+                )
+
+
+def describe_model(model: Module) -> str:
+    r"""What a model prints as, without addresses in memory: the constructor
+    arguments that the shapes of its weights do not show.
+    """
+    trained = ', '.join(_trained(model))
+    return re.sub(r' at 0x[0-9a-fA-F]+', '', f'{model!r} training {trained}')
+
+
+def fingerprint(graph: BipartiteGraph) -> str:
+    r"""A hash of the interactions that a run trains and validates on."""
+    parts = [graph.edge_index, graph.edge_label_index.get('val')]
+    digest = hashlib.sha256(f'{graph.num_users} {graph.num_items}'.encode())
+    for part in parts:
+        digest.update(b'|')
+        if part is not None:
+            digest.update(part.contiguous().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _trained(model: Module) -> list[str]:
+    """Parameter names in the order in which the optimizer counts them."""
+    return [name for name, p in model.named_parameters() if p.requires_grad]

@@ -1,0 +1,266 @@
+"""The training loop."""
+
+import math
+import os
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from inspect import ismethod
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric.loggers.logger import Logger
+from torch import Tensor
+from torch.nn import Module, Parameter
+from torch_geometric.data import HeteroData
+from tqdm import tqdm
+
+from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.loader import PairLoader
+from pyg_darec.nn.models import as_recommender
+from pyg_darec.train.checkpoint import (
+    Checkpoint,
+    describe_model,
+    fingerprint,
+)
+from pyg_darec.train.epoch import train_epoch
+from pyg_darec.train.fabric import make_fabric
+from pyg_darec.train.lazy import materialize
+from pyg_darec.train.logs import RunLogs
+from pyg_darec.train.reproducible import reproducible, seed_all
+from pyg_darec.train.result import FitResult
+from pyg_darec.train.validation import (
+    check_weights,
+    choose_monitor,
+    validate,
+)
+from pyg_darec.train.weights import save_model
+
+
+def fit(
+    model: Module,
+    data: HeteroData | BipartiteGraph,
+    epochs: int = 300,
+    batch_size: int = 4096,
+    lr: float = 1e-3,
+    *,
+    weight_decay: float = 0.0,
+    eval_every: int = 3,
+    patience: int | None = 5,
+    monitor: str | None = None,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    devices: int = 1,
+    precision: str | None = None,
+    run_dir: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    loggers: Sequence[Logger] = (),
+) -> FitResult:
+    r"""Trains a model with Adam, keeps an eye on the validation
+    interactions, and leaves the model with the weights that did best there,
+    on the device that it was trained on and in evaluation mode.
+
+    Everything random is a function of :obj:`seed` and of the epoch. On a CPU
+    the same call gives the same weights, bit for bit, and so does a run that
+    was killed at any moment and continued with :obj:`resume=True`. The
+    global random state is the same before and after.
+
+    Without validation interactions in :obj:`data`, all :obj:`epochs` are
+    trained and the last weights are kept.
+
+    Args:
+        model (torch.nn.Module): A backbone, an aligner, or any module that
+            returns user and item embeddings
+            (see :meth:`~pyg_darec.nn.models.as_backbone`).
+        data (HeteroData or BipartiteGraph): The interactions.
+        epochs (int, optional): The largest number of epochs.
+            (default: :obj:`300`)
+        batch_size (int, optional): The number of interactions in a step,
+            over all devices. (default: :obj:`4096`)
+        lr (float, optional): The learning rate. (default: :obj:`1e-3`)
+        weight_decay (float, optional): The weight of the :math:`L_2` penalty
+            that Adam adds to all gradients. (default: :obj:`0.0`)
+        eval_every (int, optional): The number of epochs between evaluations,
+            and between checkpoints. The last epoch always has one.
+            (default: :obj:`3`)
+        patience (int, optional): The number of evaluations in a row without
+            a new best one after which training stops. If :obj:`None`, it
+            never stops early. (default: :obj:`5`)
+        monitor (str, optional): The validation metric that is the higher the
+            better, as :meth:`~pyg_darec.metrics.evaluate` names it.
+            (default: :obj:`'Recall@20'`, or half of the items where there
+            are fewer than 40)
+        seed (int, optional): The seed. (default: :obj:`0`)
+        device (str or torch.device, optional): Where to train, such as
+            :obj:`'cpu'` or :obj:`'cuda:1'`. If :obj:`None` or
+            :obj:`'auto'`, a GPU if there is one. (default: :obj:`None`)
+        devices (int, optional): The number of devices. With more than one,
+            Lightning Fabric runs the calling script once for each, and they
+            share every batch. (default: :obj:`1`)
+        precision (str, optional): The precision of
+            :class:`lightning_fabric.Fabric`, such as :obj:`'bf16-mixed'`.
+            (default: :obj:`None`)
+        run_dir (str or os.PathLike, optional): A folder for the checkpoint
+            (:obj:`checkpoint.safetensors`), the final weights
+            (:obj:`model.safetensors`, see
+            :meth:`~pyg_darec.train.load_model`), the history
+            (:obj:`csv/metrics.csv`) and, if TensorBoard is installed, its
+            event files. (default: :obj:`None`)
+        resume (bool, optional): If set to :obj:`True`, continues from the
+            checkpoint in :obj:`run_dir`; where there is none yet, starts
+            from scratch. :obj:`epochs` and :obj:`patience` may differ from
+            the first call. A finished run returns at once.
+            (default: :obj:`False`)
+        progress (bool, optional): If set to :obj:`False`, shows no progress
+            bar. (default: :obj:`True`)
+        loggers (list, optional): More loggers of Lightning Fabric.
+            (default: :obj:`()`)
+
+    Raises:
+        ValueError: If an argument is out of range, there is nothing to train
+            on, or the checkpoint in :obj:`run_dir` is damaged, would be
+            overwritten, or is of another model, other data or other
+            settings.
+        FloatingPointError: If a loss or a weight stops being finite.
+        OSError: If a checkpoint cannot be written. The one before is intact.
+    """
+    _check_arguments(epochs, lr, eval_every, patience, devices)
+    folder = _run_folder(run_dir, resume)
+    fabric = make_fabric(device, devices, precision)
+    fabric.launch()
+    device, rank = fabric.device, fabric.global_rank
+    graph = as_graph(data).to(device)
+    monitor = choose_monitor(graph, monitor)
+    loader = PairLoader(
+        graph, batch_size, seed=seed, rank=rank, world_size=fabric.world_size
+    )
+
+    with reproducible(device), closing(RunLogs(folder, loggers)) as logs:
+        seed_all(device, seed, 0)
+        net = _with_loss(model).to(device)
+        materialize(net, graph, loader)
+        module = fabric.setup_module(net)
+        module.mark_forward_method('loss')
+        # 'fused' makes one pass over each table instead of a dozen.
+        adam = torch.optim.Adam(
+            _trainable(net),
+            lr=lr,
+            weight_decay=weight_decay,
+            fused=device.type in ('cpu', 'cuda'),
+        )
+        optimizer = fabric.setup_optimizers(adam)
+        result, best = FitResult([], monitor), _snapshot(net)
+
+        checkpoint = None
+        if folder is not None:
+            settings = {
+                'data': fingerprint(graph),
+                'model': describe_model(net),
+                'batch_size': batch_size,
+                'lr': lr,
+                'weight_decay': weight_decay,
+                'eval_every': eval_every,
+                'monitor': monitor,
+                'seed': seed,
+                'precision': precision,
+            }
+            checkpoint = Checkpoint(folder / 'checkpoint.safetensors', settings)
+            if checkpoint.path.exists():
+                best, history = checkpoint.load(net, adam)
+                result = FitResult(history, monitor)
+        if rank == 0:
+            logs.restart(result.history)
+
+        bar = tqdm(
+            range(len(result.history) + 1, epochs + 1),
+            'Training',
+            disable=rank != 0 or not progress,
+        )
+        for epoch in bar:
+            if patience is not None and result.num_stale >= patience:
+                break
+            seed_all(device, seed, epoch, rank)
+            loader.epoch = epoch
+            start = time.perf_counter()
+            row: dict[str, float] = {'epoch': epoch}
+            row |= train_epoch(fabric, module, optimizer, graph, loader, epoch)
+            row['seconds'] = time.perf_counter() - start
+            pause = epoch % eval_every == 0 or epoch == epochs
+            if pause:
+                check_weights(net, epoch)
+            if pause and monitor is not None:
+                row |= validate(net, graph, monitor)
+            result = FitResult([*result.history, row], monitor)
+            if pause and result.best_epoch == epoch:
+                best = _snapshot(net)
+            if pause and checkpoint is not None and rank == 0:
+                checkpoint.save(net, adam, best, result.history)
+            logs.log(row)
+            best_value = result.best_metrics.get(str(monitor), math.nan)
+            bar.set_postfix(refresh=False, loss=row['loss'], best=best_value)
+
+        net.load_state_dict(best)
+        net.eval()
+        if folder is not None and rank == 0:
+            save_model(model, folder / 'model.safetensors')
+    return result
+
+
+def _check_arguments(
+    epochs: int, lr: float, eval_every: int, patience: int | None, devices: int
+) -> None:
+    counts = {
+        'epochs': epochs,
+        'eval_every': eval_every,
+        'patience': 1 if patience is None else patience,
+        'devices': devices,
+    }
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"'{name}' needs to be at least 1 (got {count})")
+    if not 0 < lr < float('inf'):
+        raise ValueError(f"'lr' needs to be positive (got {lr})")
+
+
+def _run_folder(
+    run_dir: str | os.PathLike[str] | None, resume: bool
+) -> Path | None:
+    if run_dir is None:
+        if resume:
+            raise ValueError(
+                "'resume' needs the folder of the run to continue; pass "
+                "'run_dir' (got run_dir=None)"
+            )
+        return None
+    folder = Path(run_dir)
+    if (folder / 'checkpoint.safetensors').exists() and not resume:
+        raise ValueError(
+            f"'{folder}' holds the checkpoint of an earlier run; pass "
+            f"'resume=True' to continue it, or choose another 'run_dir' "
+            f'(got resume=False)'
+        )
+    # What an earlier process was writing when it was killed.
+    for part in folder.glob('.*.tmp.safetensors'):
+        part.unlink(missing_ok=True)
+    return folder
+
+
+def _with_loss(model: Module) -> Any:
+    has_loss = ismethod(getattr(model, 'loss', None))
+    return model if has_loss else as_recommender(model)
+
+
+def _trainable(model: Module) -> list[Parameter]:
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    if not parameters:
+        raise ValueError(
+            f"'{type(model).__name__}' has no parameters to train; give one "
+            f"'requires_grad=True' (got {model})"
+        )
+    return parameters
+
+
+def _snapshot(model: Module) -> dict[str, Tensor]:
+    return {k: v.detach().clone() for k, v in model.state_dict().items()}

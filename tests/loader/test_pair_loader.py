@@ -1,0 +1,102 @@
+import warnings
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyg_darec.graph import BipartiteGraph
+from pyg_darec.loader import PairLoader
+
+
+def random_graph(num_users=12, num_items=15, p=0.3, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    prob = torch.full((num_users, num_items), p)
+    edge_index = torch.bernoulli(prob, generator=generator).nonzero().t()
+    return BipartiteGraph(edge_index, num_users, num_items)
+
+
+def pairs(batches):
+    return sorted((u, p) for b in batches for u, p in b[:2].t().tolist())
+
+
+def epoch(loader):
+    return [torch.stack(batch) for batch in loader]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 40), st.integers(0, 100), st.integers(1, 3))
+def test_epoch_is_every_interaction_once(batch_size, seed, world_size):
+    graph = random_graph(seed=seed)
+    batches, sizes = [], []
+    for rank in range(world_size):
+        loader = PairLoader(
+            graph, batch_size, seed=seed, rank=rank, world_size=world_size
+        )
+        share = epoch(loader)
+        assert len(share) == len(loader)
+        sizes.append([batch.size(1) for batch in share])
+        batches += share
+    # No process waits for another one.
+    assert all(size == sizes[0] for size in sizes)
+    assert all(size == sizes[0][0] for size in sizes[0][:-1])
+    got, expected = pairs(batches), graph.edge_index.t().tolist()
+    expected = [tuple(pair) for pair in expected]
+    assert len(got) == len(expected) // world_size * world_size
+    assert len(set(got)) == len(got)
+    assert set(got) <= set(expected)
+    for user, _, neg in torch.cat(batches, dim=1).t().tolist():
+        assert (user, neg) not in expected
+
+
+def test_epochs_differ_and_come_back():
+    loader = PairLoader(random_graph(), batch_size=10)
+    first, second = torch.cat(epoch(loader), 1), torch.cat(epoch(loader), 1)
+    assert not first.equal(second)
+    loader.epoch = 0
+    assert first.equal(torch.cat(epoch(loader), 1))
+    other = PairLoader(random_graph(), batch_size=10, seed=1)
+    assert not first.equal(torch.cat(epoch(other), 1))
+
+
+def test_order_without_shuffle():
+    graph = random_graph()
+    loader = PairLoader(graph, batch_size=10, shuffle=False)
+    assert torch.cat(epoch(loader), 1)[:2].equal(graph.edge_index)
+
+
+def test_global_random_state_is_untouched():
+    state = torch.get_rng_state()
+    epoch(PairLoader(random_graph()))
+    assert torch.get_rng_state().equal(state)
+
+
+def test_users_who_have_everything_are_left_out():
+    edge_index = torch.tensor([[0, 0, 0, 1, 2], [0, 1, 2, 0, 2]])
+    graph = BipartiteGraph(edge_index, 3, 3)
+    with pytest.warns(UserWarning, match='1 of 3 users'):
+        loader = PairLoader(graph)
+    assert pairs(epoch(loader)) == [(1, 0), (2, 2)]
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        epoch(loader)
+
+
+@pytest.mark.filterwarnings('ignore:.*leaves out')
+@pytest.mark.parametrize(
+    'edges', [torch.empty(2, 0).long(), torch.tensor([[0, 0], [0, 1]])]
+)
+def test_nothing_to_train_on(edges):
+    with pytest.raises(ValueError, match='nothing to train on'):
+        PairLoader(BipartiteGraph(edges, 2, 2))
+
+
+def test_batch_size():
+    with pytest.raises(ValueError, match=r"'batch_size' .* \(got 0\)"):
+        PairLoader(random_graph(), batch_size=0)
+
+
+def test_repr():
+    loader = PairLoader(random_graph(), batch_size=8, seed=3)
+    expected = 'batch_size=8, shuffle=True, seed=3)'
+    assert str(loader) == f'PairLoader(num_pairs={loader.num_pairs}, {expected}'

@@ -1,0 +1,89 @@
+import pytest
+import torch
+
+from pyg_darec.train.checkpoint import (
+    Checkpoint,
+    describe_model,
+    fingerprint,
+)
+from pyg_darec.train.tensor_file import write_tensors
+
+
+def adam(model):
+    return torch.optim.Adam(model.parameters(), lr=0.1, fused=True)
+
+
+def step(model, optimizer):
+    optimizer.zero_grad()
+    sum(p.square().sum() for p in model.parameters()).backward()
+    optimizer.step()
+
+
+def test_round_trip_continues_bit_for_bit(tmp_path, tiny):
+    model, history = tiny.model(), [{'epoch': 1, 'loss': 0.1 + 0.2}]
+    optimizer = adam(model)
+    step(model, optimizer)
+    best = {k: v.clone() for k, v in model.state_dict().items()}
+    step(model, optimizer)
+    path = tmp_path / 'checkpoint.safetensors'
+    Checkpoint(path, {'a': (1, 2)}).save(model, optimizer, best, history)
+
+    other = tiny.model(seed=1)
+    optimizer2 = adam(other)
+    found = Checkpoint(path, {'a': (1, 2)}).load(other, optimizer2)
+    assert found[1] == history
+    assert all(best[name].equal(found[0][name]) for name in best)
+    for m, o in ((model, optimizer), (other, optimizer2)):
+        step(m, o)
+    for name, value in model.state_dict().items():
+        assert value.equal(other.state_dict()[name])
+
+
+def test_truncated_at_any_length(tmp_path, model):
+    path = tmp_path / 'checkpoint.safetensors'
+    checkpoint = Checkpoint(path, {})
+    checkpoint.save(model, adam(model), model.state_dict(), [])
+    content = path.read_bytes()
+    for size in range(0, len(content), len(content) // 20):
+        path.write_bytes(content[:size])
+        with pytest.raises(ValueError, match='is truncated'):
+            checkpoint.load(model, adam(model))
+
+
+def test_another_file(tmp_path, model):
+    path = tmp_path / 'checkpoint.safetensors'
+    write_tensors(model.state_dict(), path)
+    with pytest.raises(ValueError, match=r'not a checkpoint .* \(got format'):
+        Checkpoint(path, {}).load(model, adam(model))
+
+
+def test_nothing_changes_if_it_does_not_fit(tmp_path, tiny):
+    path, model = tmp_path / 'checkpoint.safetensors', tiny.model()
+    saved = Checkpoint(path, {'lr': 0.1})
+    saved.save(model, adam(model), model.state_dict(), [])
+    other = tiny.model(seed=1)
+    before = other.user.weight.clone()
+    with pytest.raises(ValueError, match=r"'lr'; .*\(got 0.2, and 0.1 in"):
+        Checkpoint(path, {'lr': 0.2}).load(other, adam(other))
+    assert other.user.weight.equal(before)
+
+
+def test_fingerprint(tiny):
+    graph = tiny.graph()
+    assert fingerprint(graph) == fingerprint(tiny.graph())
+    others = [
+        tiny.graph(seed=1),
+        tiny.graph(val=False),
+        tiny.graph(num_items=61),
+    ]
+    assert len({fingerprint(g) for g in [graph, *others]}) == 4
+
+
+def test_description_has_no_addresses(tiny):
+    class Odd(torch.nn.Module):
+        def extra_repr(self):
+            return f'embed={object()}, dim=3'
+
+    assert describe_model(Odd()) == describe_model(Odd())
+    assert 'dim=3' in describe_model(Odd())
+    assert 'training user.weight, item.weight' in describe_model(tiny.model())

@@ -1,0 +1,23 @@
+import pytest
+import torch
+
+from pyg_darec.loader import PairLoader
+from pyg_darec.train.epoch import train_epoch
+from pyg_darec.train.fabric import make_fabric
+
+
+def test_means_count_every_interaction_once(graph, tiny):
+    """Without a step size the mean over batches, the last of which is
+    smaller, is the loss of the whole epoch.
+    """
+    model, fabric = tiny.model(dropout=0.0), make_fabric('cpu')
+    module = fabric.setup_module(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    optimizer = fabric.setup_optimizers(optimizer)
+    loader = PairLoader(graph, batch_size=graph.num_edges - 7)
+    means = train_epoch(fabric, module, optimizer, graph, loader, epoch=1)
+    batch = next(iter(PairLoader(graph, batch_size=10_000)))
+    loss, terms = model.loss(graph, batch)
+    assert means.keys() == {'loss', 'bpr', 'reg'}
+    assert means['loss'] == pytest.approx(loss.item(), rel=1e-5)
+    assert means['bpr'] == pytest.approx(terms['bpr'].item(), rel=1e-5)
