@@ -140,7 +140,7 @@ def evaluate_embeddings(
         - **user:** :math:`(U, d)`
         - **item:** :math:`(I, d)`
     """
-    graph = as_graph(data)
+    graph = as_graph(data).to(user.device)
     ks = _check_ks(ks, graph.num_items)
     check_embeddings(user, item, graph)
     label, masked = _held_out(graph, split, mask_val)

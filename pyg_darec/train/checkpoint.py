@@ -13,11 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import Module
 from torch.optim import Optimizer
 
 from pyg_darec.graph import BipartiteGraph
+from pyg_darec.nn.recommender import Recommender
 from pyg_darec.train.tensor_file import (
     check_state,
     read_tensors,
@@ -106,21 +108,39 @@ class Checkpoint:
 
 
 def describe_model(model: Module) -> str:
-    r"""What a model prints as, without addresses in memory: the constructor
-    arguments that the shapes of its weights do not show.
+    r"""What shapes of weights do not show: what a model prints as, without
+    addresses in memory, and the plain values that its parts were made with.
     """
     trained = ', '.join(_trained(model))
-    return re.sub(r' at 0x[0-9a-fA-F]+', '', f'{model!r} training {trained}')
+    options = {
+        name: {
+            key: value
+            for key, value in vars(module).items()
+            if not key.startswith('_')
+            and key != 'training'
+            and isinstance(value, str | int | float | dict | None)
+        }
+        for name, module in model.named_modules()
+        # Other modules may count steps in such values.
+        if isinstance(module, Recommender)
+    }
+    text = f'{model!r} training {trained} with {options}'
+    return re.sub(r' at 0x[0-9a-fA-F]+', '', text)
 
 
 def fingerprint(graph: BipartiteGraph) -> str:
-    r"""A hash of the interactions that a run trains and validates on."""
+    r"""A hash of the interactions that a run trains and validates on, and of
+    the profile embeddings.
+    """
     parts = [graph.edge_index, graph.edge_label_index.get('val')]
+    parts += [graph.llm_x.get(kind) for kind in ('user', 'item')]
     digest = hashlib.sha256(f'{graph.num_users} {graph.num_items}'.encode())
     for part in parts:
         digest.update(b'|')
         if part is not None:
-            digest.update(part.contiguous().cpu().numpy().tobytes())
+            digest.update(
+                part.contiguous().cpu().view(torch.uint8).numpy().data
+            )
     return digest.hexdigest()
 
 

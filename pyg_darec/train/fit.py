@@ -5,9 +5,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from inspect import ismethod
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning_fabric.loggers.logger import Logger
@@ -73,7 +71,7 @@ def fit(
     Args:
         model (torch.nn.Module): A backbone, an aligner, or any module that
             returns user and item embeddings
-            (see :meth:`~pyg_darec.nn.models.as_backbone`).
+            (see :func:`~pyg_darec.nn.models.as_recommender`).
         data (HeteroData or BipartiteGraph): The interactions.
         epochs (int, optional): The largest number of epochs.
             (default: :obj:`300`)
@@ -89,7 +87,7 @@ def fit(
             a new best one after which training stops. If :obj:`None`, it
             never stops early. (default: :obj:`5`)
         monitor (str, optional): The validation metric that is the higher the
-            better, as :meth:`~pyg_darec.metrics.evaluate` names it.
+            better, as :func:`~pyg_darec.metrics.evaluate` names it.
             (default: :obj:`'Recall@20'`, or half of the items where there
             are fewer than 40)
         seed (int, optional): The seed. (default: :obj:`0`)
@@ -105,7 +103,7 @@ def fit(
         run_dir (str or os.PathLike, optional): A folder for the checkpoint
             (:obj:`checkpoint.safetensors`), the final weights
             (:obj:`model.safetensors`, see
-            :meth:`~pyg_darec.train.load_model`), the history
+            :func:`~pyg_darec.train.load_model`), the history
             (:obj:`csv/metrics.csv`) and, if TensorBoard is installed, its
             event files. (default: :obj:`None`)
         resume (bool, optional): If set to :obj:`True`, continues from the
@@ -139,25 +137,27 @@ def fit(
 
     with reproducible(device), closing(RunLogs(folder, loggers)) as logs:
         seed_all(device, seed, 0)
-        net = _with_loss(model).to(device)
+        # 'net' computes; what is saved and reported goes by the names of
+        # 'model', which are those that the caller knows.
+        net = as_recommender(model).to(device)
         materialize(net, graph, loader)
         module = fabric.setup_module(net)
         module.mark_forward_method('loss')
         # 'fused' makes one pass over each table instead of a dozen.
         adam = torch.optim.Adam(
-            _trainable(net),
+            _trainable(model),
             lr=lr,
             weight_decay=weight_decay,
             fused=device.type in ('cpu', 'cuda'),
         )
         optimizer = fabric.setup_optimizers(adam)
-        result, best = FitResult([], monitor), _snapshot(net)
+        result, best = FitResult([], monitor), _snapshot(model)
 
         checkpoint = None
         if folder is not None:
             settings = {
                 'data': fingerprint(graph),
-                'model': describe_model(net),
+                'model': describe_model(model),
                 'batch_size': batch_size,
                 'lr': lr,
                 'weight_decay': weight_decay,
@@ -168,7 +168,7 @@ def fit(
             }
             checkpoint = Checkpoint(folder / 'checkpoint.safetensors', settings)
             if checkpoint.path.exists():
-                best, history = checkpoint.load(net, adam)
+                best, history = checkpoint.load(model, adam)
                 result = FitResult(history, monitor)
         if rank == 0:
             logs.restart(result.history)
@@ -189,19 +189,19 @@ def fit(
             row['seconds'] = time.perf_counter() - start
             pause = epoch % eval_every == 0 or epoch == epochs
             if pause:
-                check_weights(net, epoch)
+                check_weights(model, epoch)
             if pause and monitor is not None:
                 row |= validate(net, graph, monitor)
             result = FitResult([*result.history, row], monitor)
             if pause and result.best_epoch == epoch:
-                best = _snapshot(net)
+                best = _snapshot(model)
             if pause and checkpoint is not None and rank == 0:
-                checkpoint.save(net, adam, best, result.history)
+                checkpoint.save(model, adam, best, result.history)
             logs.log(row)
             best_value = result.best_metrics.get(str(monitor), math.nan)
             bar.set_postfix(refresh=False, loss=row['loss'], best=best_value)
 
-        net.load_state_dict(best)
+        model.load_state_dict(best)
         net.eval()
         if folder is not None and rank == 0:
             save_model(model, folder / 'model.safetensors')
@@ -245,11 +245,6 @@ def _run_folder(
     for part in folder.glob('.*.tmp.safetensors'):
         part.unlink(missing_ok=True)
     return folder
-
-
-def _with_loss(model: Module) -> Any:
-    has_loss = ismethod(getattr(model, 'loss', None))
-    return model if has_loss else as_recommender(model)
 
 
 def _trainable(model: Module) -> list[Parameter]:

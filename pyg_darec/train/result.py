@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class FitResult:
-    r"""The outcome of :meth:`~pyg_darec.train.fit`.
+    r"""The outcome of :func:`~pyg_darec.train.fit`.
 
     Args:
         history (list of dict): One row an epoch: :obj:`'epoch'` (counted
@@ -19,8 +19,8 @@ class FitResult:
     history: list[dict[str, float]] = field(repr=False)
     monitor: str | None
     best_epoch: int = field(init=False)
-    """The epoch that the model's weights come from: the first one with the
-    highest value of :attr:`monitor`, or else the last one."""
+    """The epoch that the model's weights come from, which is the first one
+    with the highest value of :attr:`monitor`, or else the last one."""
     best_metrics: dict[str, float] = field(init=False)
     """The validation metrics of that epoch; empty without validation."""
 

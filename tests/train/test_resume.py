@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch_geometric.nn import Linear
 
+from pyg_darec.nn.align import DaRecAlign
+from pyg_darec.nn.models import LightGCN
 from pyg_darec.train import fit, load_model
 from pyg_darec.train.tensor_file import read_tensors
 
@@ -127,6 +129,26 @@ def test_other_model_data_or_settings(tmp_path, graph, tiny):
     resume("'weight_decay'", weight_decay=0.1)
     resume("'monitor'", monitor='NDCG@10')
     assert (tmp_path / 'checkpoint.safetensors').read_bytes() == before
+
+
+def test_options_that_a_model_does_not_print(tmp_path, graph):
+    def start(text=1.0, dropout=0.2, **kwargs):
+        torch.manual_seed(0)
+        graph.llm_x = {
+            'user': torch.full((graph.num_users, 3), text),
+            'item': torch.full((graph.num_items, 3), 1.0),
+        }
+        backbone = LightGCN.from_data(graph, 4, edge_dropout=dropout)
+        model = DaRecAlign(backbone, 3, loc_weight=0.0, **kwargs)
+        fit(model, graph, 2, run_dir=tmp_path, resume=True, **KWARGS)
+
+    start()
+    start()
+    for kwargs in ({'uni_weight': 0.0}, {'dropout': 0.5}, {'score': 'both'}):
+        with pytest.raises(ValueError, match="another 'model'"):
+            start(**kwargs)
+    with pytest.raises(ValueError, match="another 'data'"):
+        start(text=2.0)
 
 
 def test_lazy_model(tmp_path, graph, tiny):

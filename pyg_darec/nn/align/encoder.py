@@ -41,8 +41,8 @@ class Encoder(LazyModuleMixin, Module):
             raise ValueError(
                 f"'num_layers' needs to be positive (got {num_layers})"
             )
-        self.in_dim = in_dim
-        self.out_dim = out_dim
+        self._in_dim = in_dim
+        self._out_dim = out_dim
         self.hidden_dim = hidden_dim
         self.num_layers = num_layers
         for i in range(num_layers):
@@ -52,6 +52,18 @@ class Encoder(LazyModuleMixin, Module):
             self._materialize(in_dim, out_dim)
         self.reset_parameters()
 
+    @property
+    def in_dim(self) -> int | None:
+        r"""The input width, :obj:`None` while it is open."""
+        is_open = self.has_uninitialized_params()
+        return self._in_dim if is_open else self._layers()[0][0].size(1)
+
+    @property
+    def out_dim(self) -> int | None:
+        r"""The output width, :obj:`None` while it is open."""
+        is_open = self.has_uninitialized_params()
+        return self._out_dim if is_open else self._layers()[-1][0].size(0)
+
     def _layers(self) -> list[tuple[Any, Any]]:
         return [
             (getattr(self, f'weight{i}'), getattr(self, f'bias{i}'))
@@ -59,7 +71,6 @@ class Encoder(LazyModuleMixin, Module):
         ]
 
     def _materialize(self, in_dim: int, out_dim: int) -> None:
-        self.in_dim, self.out_dim = in_dim, out_dim
         hidden = self.hidden_dim or (in_dim + out_dim) // 2
         dims = [in_dim, *[hidden] * (self.num_layers - 1), out_dim]
         for (weight, bias), (i, o) in zip(

@@ -1,6 +1,7 @@
 """Models that were not written for this library."""
 
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch.nn import Module
 from torch_geometric.data import HeteroData
 
 from pyg_darec.checks import check_scored
-from pyg_darec.graph import BipartiteGraph
+from pyg_darec.graph import BipartiteGraph, as_graph
 from pyg_darec.nn.recommender import Batch, Recommender, Step
 
 Embed = Callable[[Any, Any], tuple[Tensor, Tensor]]
@@ -37,6 +38,12 @@ class ForeignModel(Recommender):
         super().__init__()
         self.model = model
         self.embed = embed
+        if hasattr(model, 'loss') and self._own_loss is None:
+            warnings.warn(
+                f"'{type(model).__name__}.loss' is not used, and BPR is: a "
+                "loss of one's own is called as loss(data, batch) (got "
+                f'loss({", ".join(_required(model.loss))}))'  # type: ignore[arg-type]
+            )
 
     @property
     def out_dim(self) -> int | None:  # type: ignore[override]
@@ -59,14 +66,29 @@ class ForeignModel(Recommender):
         return user, item
 
     def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
-        own: Any = getattr(self.model, 'loss', None)
-        if own is None or _required(own) != ['data', 'batch']:
+        if self._own_loss is None:
             return super().step(graph, batch)
         # A loss of its own does not tell which embeddings it used: this is
         # the one case that propagates twice.
-        loss, _ = own(_source(graph), batch)
+        loss, _ = self._own_loss(_source(graph), batch)
         user, item = self.encode(graph)
         return Step({'base': loss}, user, item)
+
+    def loss(
+        self, data: HeteroData | BipartiteGraph, batch: Batch
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        if self._own_loss is None:
+            return super().loss(data, batch)
+        out: tuple[Tensor, dict[str, Tensor]] = self._own_loss(
+            _source(as_graph(data)), batch
+        )
+        return out
+
+    @property
+    def _own_loss(self) -> Callable[..., Any] | None:
+        own: Callable[..., Any] | None = getattr(self.model, 'loss', None)
+        fits = own is not None and _required(own) == ['data', 'batch']
+        return own if fits else None
 
     def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
         renew = getattr(self.model, 'renew', None)

@@ -26,6 +26,7 @@ def test_open_width(in_dim: int | None, out_dim: int | None) -> None:
     encoder = Encoder(in_dim, out_dim)
     optimizer = torch.optim.Adam(encoder.parameters(), lr=0.1)
     encoder.reset_parameters()  # nothing to reset yet
+    assert (encoder.in_dim, encoder.out_dim) == (in_dim, out_dim)
     x = torch.randn(3, 10)
     out = encoder(x, 4)
     assert out.shape == (3, 4)
@@ -35,6 +36,7 @@ def test_open_width(in_dim: int | None, out_dim: int | None) -> None:
     other = Encoder(in_dim, out_dim)
     other.load_state_dict(load(save(encoder.state_dict())))
     assert torch.equal(other(x, 4), encoder(x, 4))
+    assert (other.in_dim, other.out_dim) == (10, 4)
 
 
 def test_no_layers() -> None:

@@ -33,7 +33,8 @@ class Contract(Plain):
 
 class WithLoss(Contract):
     def loss(self, data, batch):  # type: ignore[no-untyped-def]
-        return self.users(batch[0]).square().mean(), {}
+        assert isinstance(data, HeteroData)
+        return self.users(batch[0]).square().mean(), {'own': 1}
 
 
 class Hetero(Module):
@@ -121,8 +122,30 @@ def test_contract_without_our_classes() -> None:
     data = random_data()
     model = as_recommender(Contract())
     assert set(model.loss(data, random_batch(data))[1]) == {'bpr'}
-    model = as_recommender(WithLoss())
-    assert set(model.loss(data, random_batch(data))[1]) == {'base'}
+
+
+def test_own_loss() -> None:
+    data = random_data()
+    batch = random_batch(data)
+    plain = WithLoss()
+    model = as_recommender(plain)
+    loss, terms = model.loss(as_graph(data), batch)
+    assert loss == plain.loss(data, batch)[0]
+    assert terms == {'own': 1}  # what it returns is passed on
+    terms = model.step(as_graph(data), batch).terms
+    assert terms.keys() == {'base'}
+    assert terms['base'] == loss
+
+
+def test_loss_of_another_form() -> None:
+    class Other(Contract):
+        def loss(self, pos_walk, neg_walk):  # type: ignore[no-untyped-def]
+            raise AssertionError('never called')
+
+    data = random_data()
+    with pytest.warns(UserWarning, match=r"'Other.loss' is not used.*neg_walk"):
+        model = as_recommender(Other())
+    assert set(model.loss(data, random_batch(data))[1]) == {'bpr'}
 
 
 def test_renew_and_reset_are_passed_on() -> None:

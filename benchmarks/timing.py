@@ -1,0 +1,54 @@
+"""What the benchmarks share: fair timing and a description of the machine."""
+
+import platform
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+
+def alternate(
+    functions: dict[str, Callable[[], object]], rounds: int, warmup: int = 2
+) -> dict[str, list[float]]:
+    """Seconds of every call. The functions take turns, so that a machine
+    that speeds up or slows down does so for all of them.
+    """
+    for _ in range(warmup):
+        for function in functions.values():
+            function()
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def summary(values: list[float], scale: float = 1e3) -> dict[str, float]:
+    """Median, minimum and maximum, in milliseconds by default."""
+    return {
+        'median': scale * statistics.median(values),
+        'min': scale * min(values),
+        'max': scale * max(values),
+    }
+
+
+def describe(values: list[float]) -> str:
+    s = summary(values)
+    return f'{s["median"]:9.1f} ms  ({s["min"]:.1f} to {s["max"]:.1f})'
+
+
+def machine() -> str:
+    processor = platform.processor() or platform.machine()
+    try:
+        with open('/proc/cpuinfo') as file:
+            names = [line for line in file if line.startswith('model name')]
+        processor = names[0].split(':')[1].strip()
+    except (OSError, IndexError):
+        pass
+    return (
+        f'{processor}, {torch.get_num_threads()} threads, '
+        f'torch {torch.__version__}'
+    )
