@@ -2,15 +2,21 @@
 
 from pyg_darec.nn.models.base import Backbone
 from pyg_darec.nn.models.foreign import ForeignModel, as_recommender
+from pyg_darec.nn.models.gccf import GCCF
 from pyg_darec.nn.models.lightgcn import LightGCN
+from pyg_darec.nn.models.sgl import SGL
+from pyg_darec.nn.models.simgcl import SimGCL
 from pyg_darec.nn.recommender import Batch, Recommender, Step
 
 __all__ = [
+    'GCCF',
+    'SGL',
     'Backbone',
     'Batch',
     'ForeignModel',
     'LightGCN',
     'Recommender',
+    'SimGCL',
     'Step',
     'as_recommender',
 ]

@@ -25,6 +25,8 @@ class Backbone(Recommender):
         num_items (int): The number of items :math:`I`.
         dim (int, optional): The width of the embeddings.
             (default: :obj:`32`)
+        num_layers (int, optional): The number of layers.
+            (default: :obj:`3`)
         reg_weight (float, optional): The weight of the :math:`\ell_2`
             penalty. (default: :obj:`1e-6`)
         reg (str, optional): What is penalised: :obj:`'all'` parameters of
@@ -43,6 +45,7 @@ class Backbone(Recommender):
         num_users: int,
         num_items: int,
         dim: int = 32,
+        num_layers: int = 3,
         reg_weight: float = 1e-6,
         reg: Penalty = 'all',
     ) -> None:
@@ -51,12 +54,17 @@ class Backbone(Recommender):
         for name, size in sizes.items():
             if size < 1:
                 raise ValueError(f"'{name}' needs to be positive (got {size})")
+        if num_layers < 0:
+            raise ValueError(
+                f"'num_layers' must not be negative (got {num_layers})"
+            )
         if reg not in ('all', 'batch'):
             raise ValueError(f"'reg' needs to be 'all' or 'batch' (got {reg})")
         self.num_users = num_users
         self.num_items = num_items
         self.dim = dim
         self.out_dim = dim
+        self.num_layers = num_layers
         self.reg_weight = reg_weight
         self.reg = reg
         self.user_embedding = Embedding(num_users, dim)
@@ -105,8 +113,12 @@ class Backbone(Recommender):
                 f'{graph.num_items} items)'
             )
 
+    def extra_args(self) -> str:
+        r"""What :obj:`repr` prints after the sizes."""
+        return f'num_layers={self.num_layers}'
+
     def __repr__(self) -> str:
         return (
             f'{self.__class__.__name__}({self.num_users}, {self.num_items}, '
-            f'{self.dim})'
+            f'{self.dim}, {self.extra_args()})'
         )

@@ -1,9 +1,12 @@
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from torch import Tensor
 
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.models.base import Backbone, Penalty
+
+Combine = Literal['sum', 'mean']
 
 
 class LightGCN(Backbone):
@@ -58,16 +61,12 @@ class LightGCN(Backbone):
         num_items: int,
         dim: int = 32,
         num_layers: int = 3,
-        combine: Literal['sum', 'mean'] = 'sum',
+        combine: Combine = 'sum',
         edge_dropout: float = 0.2,
         reg_weight: float = 1e-6,
         reg: Penalty = 'all',
     ) -> None:
-        super().__init__(num_users, num_items, dim, reg_weight, reg)
-        if num_layers < 0:
-            raise ValueError(
-                f"'num_layers' must not be negative (got {num_layers})"
-            )
+        super().__init__(num_users, num_items, dim, num_layers, reg_weight, reg)
         if combine not in ('sum', 'mean'):
             raise ValueError(
                 f"'combine' needs to be 'sum' or 'mean' (got '{combine}')"
@@ -76,7 +75,6 @@ class LightGCN(Backbone):
             raise ValueError(
                 f"'edge_dropout' needs to be in [0, 1) (got {edge_dropout})"
             )
-        self.num_layers = num_layers
         self.combine = combine
         self.edge_dropout = edge_dropout
         self.reset_parameters()
@@ -85,19 +83,30 @@ class LightGCN(Backbone):
         self.check_size(graph)
         if self.training:
             graph = graph.drop_edges(self.edge_dropout)
+        return self.combine_layers([graph] * self.num_layers)
+
+    def combine_layers(
+        self,
+        graphs: Sequence[BipartiteGraph],
+        perturb: Callable[[Tensor], Tensor] = lambda x: x,
+    ) -> tuple[Tensor, Tensor]:
+        r"""Propagates over one graph a layer and combines the layers.
+
+        Args:
+            graphs (Sequence[BipartiteGraph]): The graph of each layer.
+            perturb (callable, optional): What is done to the embeddings
+                after each layer. (default: nothing)
+        """
         user, item = self.user_embedding.weight, self.item_embedding.weight
         out_user, out_item = user, item
-        for _ in range(self.num_layers):
+        for graph in graphs:
             user, item = graph.propagate(user, item)
+            user, item = perturb(user), perturb(item)
             out_user, out_item = out_user + user, out_item + item
         if self.combine == 'mean':
-            scale = 1 / (self.num_layers + 1)
+            scale = 1 / (len(graphs) + 1)
             out_user, out_item = scale * out_user, scale * out_item
         return out_user, out_item
 
-    def __repr__(self) -> str:
-        return (
-            f'{self.__class__.__name__}({self.num_users}, {self.num_items}, '
-            f'{self.dim}, num_layers={self.num_layers}, '
-            f"combine='{self.combine}')"
-        )
+    def extra_args(self) -> str:
+        return f"{super().extra_args()}, combine='{self.combine}'"

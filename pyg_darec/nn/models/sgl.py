@@ -1,0 +1,126 @@
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from pyg_darec.graph import BipartiteGraph
+from pyg_darec.nn.models.base import Penalty
+from pyg_darec.nn.models.contrast import contrast_views
+from pyg_darec.nn.models.lightgcn import Combine, LightGCN
+from pyg_darec.nn.recommender import Batch, Step
+
+Augmentation = Literal['edge_drop', 'node_drop', 'random_walk']
+
+
+class SGL(LightGCN):
+    r"""Self-supervised graph learning from the `"Self-supervised Graph
+    Learning for Recommendation" <https://arxiv.org/abs/2010.10783>`_ paper:
+    LightGCN on the whole graph, and two randomly thinned views
+    :math:`\mathbf{e}'`, :math:`\mathbf{e}''` of each node that have to tell
+    it from all other users or items,
+
+    .. math::
+        \mathcal{L} = \mathcal{L}_{BPR} + \frac{w}{B} \sum_{(u, p, n)}
+        \ell(u) + \ell(p) + \ell(n), \quad
+        \ell(v) = -\log \frac{\exp(\cos(\mathbf{e}'_v, \mathbf{e}''_v) / \tau)}
+        {\sum_c \exp(\cos(\mathbf{e}'_v, \mathbf{e}''_c) / \tau)},
+
+    with the nodes of the batch as in the RLMRec benchmark. Edges that stay
+    keep their weight.
+
+    Args:
+        num_users (int): The number of users :math:`U`.
+        num_items (int): The number of items :math:`I`.
+        dim (int, optional): The width of the embeddings.
+            (default: :obj:`32`)
+        num_layers (int, optional): The number of propagations.
+            (default: :obj:`3`)
+        combine (str, optional): How layers are combined, :obj:`'sum'` or
+            :obj:`'mean'`. (default: :obj:`'sum'`)
+        augmentation (str, optional): How a view is thinned:
+            :obj:`'edge_drop'` leaves out edges, :obj:`'node_drop'` nodes
+            with all their edges, :obj:`'random_walk'` other edges in every
+            layer. (default: :obj:`'edge_drop'`)
+        drop_ratio (float, optional): The share of edges or nodes that a
+            view is without. (default: :obj:`0.2`)
+        ssl_weight (float, optional): The weight :math:`w` of the contrast.
+            (default: :obj:`0.1`)
+        temperature (float, optional): The temperature :math:`\tau`.
+            (default: :obj:`0.2`)
+        reg_weight (float, optional): The weight of the :math:`\ell_2`
+            penalty. (default: :obj:`1e-6`)
+        reg (str, optional): What is penalised, :obj:`'all'` parameters or
+            the embeddings of the :obj:`'batch'`. (default: :obj:`'all'`)
+
+    Shapes:
+        - **input:** data with :math:`U` users and :math:`I` items
+        - **output:** user embeddings :math:`(U, d)`, item embeddings
+          :math:`(I, d)`
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        dim: int = 32,
+        num_layers: int = 3,
+        combine: Combine = 'sum',
+        augmentation: Augmentation = 'edge_drop',
+        drop_ratio: float = 0.2,
+        ssl_weight: float = 0.1,
+        temperature: float = 0.2,
+        reg_weight: float = 1e-6,
+        reg: Penalty = 'all',
+    ) -> None:
+        super().__init__(
+            num_users,
+            num_items,
+            dim,
+            num_layers,
+            combine,
+            edge_dropout=0.0,
+            reg_weight=reg_weight,
+            reg=reg,
+        )
+        if augmentation not in get_args(Augmentation):
+            raise ValueError(
+                f"'augmentation' needs to be one of {get_args(Augmentation)} "
+                f"(got '{augmentation}')"
+            )
+        if not 0 <= drop_ratio < 1:
+            raise ValueError(
+                f"'drop_ratio' needs to be in [0, 1) (got {drop_ratio})"
+            )
+        self.augmentation = augmentation
+        self.drop_ratio = drop_ratio
+        self.ssl_weight = ssl_weight
+        self.temperature = temperature
+
+    def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
+        out = super().step(graph, batch)
+        contrast = contrast_views(
+            self._view(graph), self._view(graph), batch, self.temperature
+        )
+        out.terms['ssl'] = self.ssl_weight * contrast
+        return out
+
+    def _view(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
+        if self.augmentation == 'edge_drop':
+            view = graph.drop_edges(self.drop_ratio)
+            return self.combine_layers([view] * self.num_layers)
+        if self.augmentation == 'node_drop':
+            view = _drop_nodes(graph, self.drop_ratio)
+            return self.combine_layers([view] * self.num_layers)
+        return self.combine_layers(
+            [graph.drop_edges(self.drop_ratio) for _ in range(self.num_layers)]
+        )
+
+
+def _drop_nodes(graph: BipartiteGraph, p: float) -> BipartiteGraph:
+    user, item = graph.edge_index
+    keep = torch.rand(graph.num_nodes, device=graph.device) >= p
+    keep_user, keep_item = keep.split([graph.num_users, graph.num_items])
+    return graph.with_weight(graph.weight * keep_user[user] * keep_item[item])

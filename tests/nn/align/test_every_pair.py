@@ -1,0 +1,28 @@
+"""Every aligner on every backbone trains and improves its loss."""
+
+import pytest
+import torch
+from conformance.graphs import random_batch, random_data
+
+from pyg_darec.nn.align import DaRecAlign, RLMRecConAlign, RLMRecGenAlign
+from pyg_darec.nn.models import GCCF, SGL, LightGCN, SimGCL
+
+
+@pytest.mark.parametrize('align', [DaRecAlign, RLMRecConAlign, RLMRecGenAlign])
+@pytest.mark.parametrize('backbone', [LightGCN, GCCF, SGL, SimGCL])
+def test_trains(backbone: type, align: type) -> None:
+    torch.manual_seed(0)
+    data = random_data()
+    model = align(backbone.from_data(data, 8), llm_dim=12)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    batch = random_batch(data)
+    losses = []
+    for _ in range(40):
+        loss, _ = model.loss(data, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert sum(losses[-5:]) < sum(losses[:5])
+    for name, param in model.named_parameters():
+        assert param.grad is not None, name
