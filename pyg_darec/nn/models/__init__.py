@@ -4,12 +4,14 @@ from pyg_darec.nn.models.base import Backbone
 from pyg_darec.nn.models.foreign import ForeignModel, as_recommender
 from pyg_darec.nn.models.gccf import GCCF
 from pyg_darec.nn.models.lightgcn import LightGCN
+from pyg_darec.nn.models.ngcf import NGCF
 from pyg_darec.nn.models.sgl import SGL
 from pyg_darec.nn.models.simgcl import SimGCL
 from pyg_darec.nn.recommender import Batch, Recommender, Step
 
 __all__ = [
     'GCCF',
+    'NGCF',
     'SGL',
     'Backbone',
     'Batch',

@@ -5,11 +5,11 @@ import torch
 from conformance.graphs import random_batch, random_data
 
 from pyg_darec.nn.align import DaRecAlign, RLMRecConAlign, RLMRecGenAlign
-from pyg_darec.nn.models import GCCF, SGL, LightGCN, SimGCL
+from pyg_darec.nn.models import GCCF, NGCF, SGL, LightGCN, SimGCL
 
 
 @pytest.mark.parametrize('align', [DaRecAlign, RLMRecConAlign, RLMRecGenAlign])
-@pytest.mark.parametrize('backbone', [LightGCN, GCCF, SGL, SimGCL])
+@pytest.mark.parametrize('backbone', [LightGCN, NGCF, GCCF, SGL, SimGCL])
 def test_trains(backbone: type, align: type) -> None:
     torch.manual_seed(0)
     data = random_data()
