@@ -9,7 +9,7 @@ DEPS = setup.cfg pyproject.toml constraints.txt
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/lightgcn_yelp.py --dataset online-retail \
-	    --epochs 15 --batch-size 8192 --lr 0.01 --output runs/demo
+	    --epochs 21 --batch-size 8192 --lr 0.01 --output runs/demo
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
@@ -29,6 +29,7 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/training_step.py --root $(YELP)
 	$(BIN)/python benchmarks/evaluation.py --root $(YELP)
 	$(BIN)/python benchmarks/lightgcn.py --root $(YELP)
+	$(BIN)/python benchmarks/alignment.py --output runs/alignment.json
 
 # torch-scatter and torch-sparse come as source: about ten minutes.
 sparse: $(VENV)/.test

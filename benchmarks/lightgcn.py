@@ -30,7 +30,7 @@ PRINTED = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--dataset', choices=DATASETS, default='yelp')
     parser.add_argument('--root', required=True, help='holds raw/trn_mat.pkl')
     parser.add_argument('--seeds', type=int, nargs='+', default=range(5))

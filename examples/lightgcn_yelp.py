@@ -41,16 +41,18 @@ KS = (5, 10, 20)
 
 def load(name: str, root: Path) -> tuple[str, HeteroData]:
     """The data set, or the bundled one where it cannot be had."""
-    if name != 'online-retail':
+    if name in DATASETS:
         try:
             return name, DATASETS[name](str(root), profiles=True)[0]
         except OSError as error:
-            reason = str(error).splitlines()[0]
-        print(
-            f"'{name}' is not available ({reason}); running the bundled "
-            "'online-retail' instead."
-        )
-        root = root.with_name('online-retail')
+            has_pairs = (root / 'raw' / 'trn_mat.pkl').exists()
+            missing = 'profile embeddings are' if has_pairs else 'data is'
+            print(
+                f"{name}: the {missing} neither in '{root / 'raw'}' nor to be "
+                f'downloaded ({str(error).splitlines()[0]}); running the '
+                "bundled 'online-retail' instead."
+            )
+            root = Path('data/online-retail')
     return 'online-retail', OnlineRetail(str(root))[0]
 
 
@@ -75,18 +77,23 @@ def make_table(name: str, rows: dict[str, dict[str, float]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument(
-        '--dataset', choices=[*DATASETS, 'online-retail'], default='yelp'
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('--root', type=Path, help='(default: data/DATASET)')
-    parser.add_argument('--epochs', type=int, default=3000)
-    parser.add_argument('--batch-size', type=int, default=4096)
-    parser.add_argument('--lr', type=float, default=1e-3)
-    parser.add_argument('--device', default='auto')
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--output', type=Path, default=Path('runs/lightgcn'))
+    add = parser.add_argument
+    names = [*DATASETS, 'online-retail']
+    add('--dataset', choices=names, default='yelp', help='(default: yelp)')
+    add('--root', type=Path, help='where it is kept (default: data/DATASET)')
+    add('--epochs', type=int, default=3000, help='at most (default: 3000)')
+    add('--batch-size', type=int, default=4096, help='(default: 4096)')
+    add('--lr', type=float, default=1e-3, help='(default: 0.001)')
+    add('--device', default='auto', help='such as cpu (default: a GPU if any)')
+    add('--seed', type=int, default=0, help='(default: 0)')
+    output = Path('runs/lightgcn')
+    add('--output', type=Path, default=output, help=f'(default: {output})')
     args = parser.parse_args()
+    args.output.mkdir(parents=True, exist_ok=True)
 
     root = args.root or Path('data') / args.dataset
     name, data = load(args.dataset, root)
@@ -117,12 +124,11 @@ def main() -> None:
             'seconds': time.perf_counter() - start,
         }
         histories[method] = result.history
-
-    table = make_table(name, rows)
-    args.output.mkdir(parents=True, exist_ok=True)
-    (args.output / 'results.md').write_text(table + '\n')
-    (args.output / 'results.json').write_text(json.dumps(rows, indent=1))
-    plot_curves(histories, args.output / 'curves.png', title=name)
+        # After each method, for whoever stops a long run.
+        table = make_table(name, rows)
+        (args.output / 'results.md').write_text(table + '\n')
+        (args.output / 'results.json').write_text(json.dumps(rows, indent=1))
+        plot_curves(histories, args.output / 'curves.png', title=name)
     print(
         f'\n{table}\n\nWritten to {args.output}: results.md, results.json, '
         'curves.png'

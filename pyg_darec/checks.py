@@ -1,17 +1,66 @@
 """Checks of input that more than one door makes."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
+
+
+def is_dense(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.layout == torch.strided
+
+
+def describe(x: Any) -> str:
+    if not isinstance(x, Tensor):
+        return f"'{type(x).__name__}'"
+    layout = '' if is_dense(x) else f'{x.layout} '
+    return f'{layout}{x.dtype} of shape {tuple(x.shape)}'
+
+
+def check_weight(**weights: float) -> None:
+    r"""Raises a :class:`ValueError` that names the first argument that is
+    not a finite number of at least zero.
+    """
+    for name, value in weights.items():
+        if not 0 <= value < float('inf'):
+            raise ValueError(
+                f"'{name}' needs to be finite and not negative (got {value})"
+            )
+
+
+def check_positive(**values: float) -> None:
+    r"""Raises a :class:`ValueError` that names the first argument that is
+    not a finite number above zero.
+    """
+    for name, value in values.items():
+        if not 0 < value < float('inf'):
+            raise ValueError(
+                f"'{name}' needs to be finite and positive (got {value})"
+            )
+
+
+def check_seed(seed: Any) -> None:
+    r"""Raises a :class:`ValueError` if :obj:`seed` is not an integer of at
+    least zero.
+    """
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise ValueError(
+            f"'seed' needs to be an integer of at least 0 (got {seed!r})"
+        )
 
 
 def check_index(
     name: str, index: Tensor, num_users: int, num_items: int
 ) -> None:
-    integer = not (index.is_floating_point() or index.dtype == torch.bool)
-    if index.dim() != 2 or index.size(0) != 2 or not integer:
+    is_integer = is_dense(index) and not (
+        index.is_floating_point()
+        or index.is_complex()
+        or index.dtype == torch.bool
+    )
+    if not is_integer or index.dim() != 2 or index.size(0) != 2:
         raise ValueError(
             f'The {name} interactions need to be an integer tensor of shape '
-            f'(2, E) (got {index.dtype} of shape {tuple(index.shape)})'
+            f'(2, E) (got {describe(index)})'
         )
     if index.size(1) == 0:
         return
@@ -25,15 +74,19 @@ def check_index(
 
 
 def check_embeddings(kind: str, x: Tensor, size: int) -> None:
-    if x.dim() != 2 or x.size(0) != size or not x.is_floating_point():
+    is_matrix = is_dense(x) and x.is_floating_point() and x.dim() == 2
+    if not is_matrix or x.size(0) != size:
         raise ValueError(
             f'The profile embeddings of {kind}s need to be a floating-point '
-            f'tensor with {size} rows (got {x.dtype} of shape '
-            f'{tuple(x.shape)})'
+            f'tensor with {size} rows (got {describe(x)})'
         )
-    # A sum is finite only if every value is, and copies nothing.
-    if not bool(x.sum(dtype=torch.float64).isfinite()):
-        row = int((~x.isfinite()).any(dim=1).nonzero()[0])
+    # A sum that is finite was made of finite values, and copies nothing;
+    # one that is not may have overflowed.
+    if bool(x.sum(dtype=torch.float64).isfinite()):
+        return
+    wrong = (~x.isfinite()).any(dim=1)
+    if bool(wrong.any()):
+        row = int(wrong.int().argmax())
         raise ValueError(
             f'The profile embeddings of {kind}s are not finite (got NaN or '
             f'Inf in row {row})'
@@ -54,16 +107,17 @@ def check_scored(
         ('user', user, num_users),
         ('item', item, num_items),
     ):
-        shape = tuple(value.shape)
-        if value.dim() != 2 or not value.is_floating_point():
+        if not is_dense(value) or not (
+            value.dim() == 2 and value.is_floating_point()
+        ):
             raise ValueError(
                 f'The {kind} embeddings need to be a floating-point matrix '
-                f'(got {value.dtype} of shape {shape})'
+                f'(got {describe(value)})'
             )
         if size is not None and value.size(0) != size:
             raise ValueError(
                 f'The {kind} embeddings need one row per {kind}; the data '
-                f'has {size} (got shape {shape})'
+                f'has {size} (got shape {tuple(value.shape)})'
             )
     if user.size(1) != item.size(1):
         raise ValueError(

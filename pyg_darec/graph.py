@@ -13,6 +13,7 @@ from pyg_darec.sparse import CSR, SpMM
 
 EdgeType = tuple[str, str, str]
 EDGE_TYPE: EdgeType = ('user', 'rates', 'item')
+Batch = tuple[Tensor, Tensor, Tensor]  # users, positive, negative items
 
 
 class BipartiteGraph:

@@ -18,7 +18,7 @@ def plot_curves(
             :class:`~pyg_darec.train.FitResult` by the name of its run.
         path (str or os.PathLike): The image to write; its ending says in
             which format.
-        metric (str, optional): The metric, :obj:`val_` left out.
+        metric (str, optional): The metric, as the history calls it.
             (default: :obj:`'Recall@20'`)
         title (str, optional): A title. (default: :obj:`''`)
 

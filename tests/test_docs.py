@@ -86,3 +86,9 @@ def test_finds_blocks(tmp_path: Path) -> None:
 def test_pages_have_blocks() -> None:
     names = {page.name for page in PAGES if python_blocks(page)}
     assert {'index.md', 'wrapping.md', 'data.md', 'training.md'} <= names
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_nothing_is_left_to_fill_in(page: Path) -> None:
+    lines = page.read_text(encoding='utf-8').splitlines()
+    assert not [line for line in lines if re.fullmatch(r'[A-Z_]{4,}', line)]

@@ -1,6 +1,8 @@
 """Reading a table and saying what is wrong with it."""
 
+import re
 import warnings
+import zlib
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -49,7 +51,13 @@ def read_table(path: Path, ids: tuple[str, str], sep: str | None) -> Any:
                 # Drops the byte order mark that spreadsheets put first.
                 encoding='utf-8-sig',
             )
-    except (ValueError, pd.errors.ParserWarning) as e:
+    except (
+        ValueError,
+        pd.errors.ParserWarning,
+        OSError,  # this and the next two: damaged compressed files
+        EOFError,
+        zlib.error,
+    ) as e:
         raise ValueError(
             f"'{path}' is not a table in UTF-8 with one header line and the "
             f"separator {sep!r}; pass the right 'sep', or read it with "
@@ -117,13 +125,13 @@ def to_ids(values: Any, name: str) -> Any:
 
 
 def _parse_whole_numbers(values: Any) -> Any:
-    """Texts as integers if every one is an integer in its usual form."""
-    import pandas as pd
-
-    numbers = pd.to_numeric(values, errors='coerce')
-    if numbers.isna().any() or not pd.api.types.is_integer_dtype(numbers):
-        return values
-    return numbers if (numbers.astype(str) == values).all() else values
+    """Texts as integers if every one is an integer in its usual form, or as
+    pandas writes it in a column that once had missing values.
+    """
+    form = re.compile(r'(0|-?[1-9]\d{0,17})(\.0)?')
+    if all(isinstance(v, str) and form.fullmatch(v) for v in values):
+        return values.map(lambda v: int(v.removesuffix('.0')))
+    return values
 
 
 def to_numbers(values: Any, name: str) -> Any:
@@ -147,7 +155,10 @@ def to_seconds(values: Any, name: str) -> Any:
     check_not_missing(values, name)
     if pd.api.types.is_numeric_dtype(values):
         return np.floor(to_numbers(values, name)).astype('int64')
-    times = pd.to_datetime(values, utc=True, errors='coerce')
+    # With and without a time of day in one column; else pandas' own guess.
+    times = pd.to_datetime(values, utc=True, errors='coerce', format='ISO8601')
+    if times.isna().any():
+        times = pd.to_datetime(values, utc=True, errors='coerce')
     bad = np.flatnonzero(times.isna())
     if bad.size:
         raise ValueError(

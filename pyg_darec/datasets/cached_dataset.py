@@ -1,4 +1,5 @@
 import hashlib
+import warnings
 from pathlib import Path
 
 from torch_geometric.data import HeteroData, InMemoryDataset
@@ -36,6 +37,19 @@ class CachedDataset(InMemoryDataset):
                 state = f'{path.name} {stat.st_size} {stat.st_mtime_ns}'
                 digest.update(state.encode())
         return f'{self.cache_name}_{digest.hexdigest()[:12]}.pt'
+
+    def load_cached(self) -> None:
+        r"""Loads the cached file, which is made again if it is damaged."""
+        path = self.processed_paths[0]
+        try:
+            self.load(path, data_cls=HeteroData)
+        except Exception as e:  # PyTorch's depend on where the damage is
+            warnings.warn(
+                f"'{path}' is damaged and is made again from its source "
+                f'files (got {type(e).__name__})'
+            )
+            self.process()
+            self.load(path, data_cls=HeteroData)
 
     def process(self) -> None:
         data = self.make_data()

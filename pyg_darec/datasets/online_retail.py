@@ -105,7 +105,7 @@ class OnlineRetail(CachedDataset):
         super().__init__(
             str(root), transform, pre_transform, force_reload=force_reload
         )
-        self.load(self.processed_paths[0], data_cls=HeteroData)
+        self.load_cached()
 
     @property
     def cache_name(self) -> str:

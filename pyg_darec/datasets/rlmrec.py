@@ -88,7 +88,7 @@ class RLMRecDataset(CachedDataset):
         super().__init__(
             str(root), transform, pre_transform, force_reload=force_reload
         )
-        self.load(self.processed_paths[0], data_cls=HeteroData)
+        self.load_cached()
 
     @property
     def raw_file_names(self) -> list[str]:

@@ -2,8 +2,9 @@
 
 import torch
 from torch import Tensor
+from torch_geometric.data import HeteroData
 
-from pyg_darec.graph import BipartiteGraph
+from pyg_darec.graph import BipartiteGraph, as_graph
 
 
 class NegativeSampler:
@@ -21,14 +22,15 @@ class NegativeSampler:
     all the edges of the graph counts that set for all the users at once.
 
     Args:
-        graph (BipartiteGraph): The training interactions.
+        graph (BipartiteGraph or HeteroData): The training interactions.
 
     Shapes:
         - **user:** :math:`(n)`, in any order and with repetition
         - **output:** :math:`(n)`
     """
 
-    def __init__(self, graph: BipartiteGraph) -> None:
+    def __init__(self, graph: HeteroData | BipartiteGraph) -> None:
+        graph = as_graph(graph)
         self.num_users, self.num_items = graph.num_users, graph.num_items
         user, item = graph.edge_index
         self._start = graph.user_degree.cumsum(0) - graph.user_degree

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch_geometric.data import HeteroData
 
-from pyg_darec.graph import BipartiteGraph
+from pyg_darec.graph import Batch, BipartiteGraph, as_graph
 from pyg_darec.loader.negative_sampler import NegativeSampler
 from pyg_darec.loader.seed import derive_seed
-
-Batch = tuple[Tensor, Tensor, Tensor]
 
 
 class PairLoader:
@@ -26,7 +25,7 @@ class PairLoader:
     have no negative item. Their interactions are left out, with a warning.
 
     Args:
-        graph (BipartiteGraph): The training interactions.
+        graph (BipartiteGraph or HeteroData): The training interactions.
         batch_size (int, optional): The number of interactions in a batch.
             (default: :obj:`4096`)
         shuffle (bool, optional): If set to :obj:`False`, interactions come
@@ -50,7 +49,7 @@ class PairLoader:
 
     def __init__(
         self,
-        graph: BipartiteGraph,
+        graph: HeteroData | BipartiteGraph,
         batch_size: int = 4096,
         shuffle: bool = True,
         seed: int = 0,
@@ -61,6 +60,7 @@ class PairLoader:
             raise ValueError(
                 f"'batch_size' needs to be at least 1 (got {batch_size})"
             )
+        graph = as_graph(graph)
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
         self.rank, self.world_size = rank, world_size
         self.epoch = 0

@@ -8,10 +8,8 @@ from torch import Tensor
 from torch.nn import Module
 from torch_geometric.data import HeteroData
 
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.graph import Batch, BipartiteGraph, as_graph
 from pyg_darec.nn.functional import bpr_loss
-
-Batch = tuple[Tensor, Tensor, Tensor]
 
 
 class Step(NamedTuple):
@@ -73,7 +71,7 @@ class Recommender(Module, ABC):
         r"""Returns the user embeddings :math:`(U, d)` and the item
         embeddings :math:`(I, d)` that are scored.
         """
-        return self.encode(as_graph(data))
+        return self.encode(self._graph(data))
 
     def loss(
         self, data: HeteroData | BipartiteGraph, batch: Batch
@@ -96,10 +94,16 @@ class Recommender(Module, ABC):
                 "'batch' needs three index tensors of equal length: users, "
                 f'positive items, negative items (got lengths {sizes})'
             )
-        terms = self.step(as_graph(data), batch).terms
+        terms = self.step(self._graph(data), batch).terms
         terms = {**terms, **self.regularize(batch)}
         loss = torch.stack(list(terms.values())).sum()
         return loss, {name: term.detach() for name, term in terms.items()}
+
+    def _graph(self, data: HeteroData | BipartiteGraph) -> BipartiteGraph:
+        # Training may have left the model on another device than the data.
+        device = next((p.device for p in self.parameters()), None)
+        graph = as_graph(data)
+        return graph if device is None else graph.to(device)
 
     def embedding_names(self) -> tuple[str, ...]:
         r"""Names of the parameters that hold input embeddings: one of users

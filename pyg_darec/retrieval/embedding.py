@@ -29,10 +29,7 @@ def compute_embeddings(
         ValueError: If what it returns does not fit :obj:`data` or is not
             finite.
     """
-    # Training may have left the model on another device than the data.
-    device = next((p.device for p in model.parameters()), None)
     graph = as_graph(data)
-    graph = graph if device is None else graph.to(device)
     # A part may be frozen in evaluation mode inside a model that trains.
     modes = [(module, module.training) for module in model.modules()]
     model.eval()

@@ -14,6 +14,7 @@ from torch.nn import Module, Parameter
 from torch_geometric.data import HeteroData
 from tqdm import tqdm
 
+from pyg_darec.checks import check_seed
 from pyg_darec.graph import BipartiteGraph, as_graph
 from pyg_darec.loader import PairLoader
 from pyg_darec.nn.models import as_recommender
@@ -125,6 +126,7 @@ def fit(
         OSError: If a checkpoint cannot be written. The one before is intact.
     """
     _check_arguments(epochs, lr, eval_every, patience, devices)
+    check_seed(seed)
     folder = _run_folder(run_dir, resume)
     fabric = make_fabric(device, devices, precision)
     fabric.launch()

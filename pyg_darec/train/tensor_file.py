@@ -1,5 +1,6 @@
 """Named tensors in a file: safetensors, written in one step."""
 
+import hashlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -38,7 +39,8 @@ def write_tensors(
         packed[name] = copy.contiguous()
     # Not 'save_file': it writes to a temporary file of its own, which stays
     # behind after a kill, and lets nobody but the owner read the result.
-    content = save(packed, {'format': 'pt', **(metadata or {})})
+    digest = {'sha256': _digest(packed)}
+    content = save(packed, {'format': 'pt', **(metadata or {}), **digest})
     try:
         with atomic_write(path) as tmp:
             tmp.write_bytes(content)
@@ -63,12 +65,29 @@ def read_tensors(
             # Copied, as the originals are slices of the mapped file.
             names = file.keys()
             tensors = {name: file.get_tensor(name).clone() for name in names}
-            return tensors, file.metadata() or {}
+            metadata = file.metadata() or {}
     except SafetensorError as e:
         raise ValueError(
             f"'{path}' is truncated or not a safetensors file; delete it, or "
             f'bring back a copy of it (got {e})'
         ) from e
+    expected = metadata.get('sha256')  # other programs write none
+    if expected is not None and expected != _digest(tensors):
+        raise ValueError(
+            f"'{path}' is damaged; delete it, or bring back a copy of it (got "
+            'tensors that are not those that were written)'
+        )
+    return tensors, metadata
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        # As bytes: numpy has no bfloat16.
+        flat = tensors[name].reshape(-1).view(torch.uint8)
+        digest.update(flat.numpy().data)
+    return digest.hexdigest()
 
 
 def check_state(

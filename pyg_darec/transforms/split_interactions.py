@@ -8,6 +8,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
+from pyg_darec.checks import check_seed
 from pyg_darec.graph import EDGE_TYPE, EdgeType
 from pyg_darec.transforms.grouping import (
     first_of_group,
@@ -111,6 +112,7 @@ class SplitInteractions(BaseTransform):
             raise ValueError(
                 f"'ratios' leaves nothing to train on (got {ratios})"
             )
+        check_seed(seed)
         self.strategy = strategy
         self.ratios = ratios
         self.seed = seed

@@ -13,7 +13,7 @@ class Toy(CachedDataset):
     def __init__(self, root, source):
         self.source = source
         super().__init__(str(root), log=False)
-        self.load(self.processed_paths[0], data_cls=HeteroData)
+        self.load_cached()
 
     @property
     def source_paths(self):
@@ -52,3 +52,15 @@ def test_interrupted_cache_is_not_loaded(tmp_path, monkeypatch):
         Toy(tmp_path, source)
     monkeypatch.undo()
     assert Toy(tmp_path, source)[0]['user'].x.item() == 3
+
+
+@pytest.mark.parametrize('content', [b'', b'xx', b'PK\x03\x04 not a zip'])
+def test_damaged_cache_is_made_again(tmp_path, content):
+    source = tmp_path / 'source.txt'
+    source.write_text('4')
+    path = Toy(tmp_path, source).processed_paths[0]
+    with open(path, 'wb') as file:
+        file.write(content)
+    with pytest.warns(UserWarning, match='is damaged and is made again'):
+        assert Toy(tmp_path, source)[0]['user'].x.item() == 4
+    assert Toy(tmp_path, source)[0]['user'].x.item() == 4

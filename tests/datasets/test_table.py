@@ -284,3 +284,29 @@ def test_without_pandas(monkeypatch):
     monkeypatch.setattr(builtins, '__import__', no_pandas)
     with pytest.raises(ImportError, match=r'pyg-darec\[table\]'):
         from_table('a.csv')
+
+
+def test_dates_with_and_without_time_of_day():
+    times = ['2020-01-01', '2020-01-01 00:01:30', '2020-01-01T00:00:05+00:00']
+    frame = pd.DataFrame({'user': [1, 2, 3], 'item': 1, 'time': times})
+    time = from_table(frame, time='time')[EDGE_TYPE].time
+    assert (time - time[0]).tolist() == [0, 90, 5]
+
+
+def test_whole_numbers_with_a_point(tmp_path):
+    path = tmp_path / 'x.csv'
+    path.write_text('user,item\n17850.0,7\n13047.0,007\n')
+    data = from_table(path)
+    assert data['user'].id == [13047, 17850]
+    assert data['item'].id == ['007', '7']
+
+
+@pytest.mark.parametrize('content', [b'not gzip', b'\x1f\x8b\x08', None])
+def test_damaged_compressed_table(tmp_path, content):
+    path = tmp_path / 'x.csv.gz'
+    if content is None:  # cut off
+        FRAME.to_csv(path, index=False)
+        content = path.read_bytes()[:-20]
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"x\.csv\.gz' is not a table"):
+        from_table(path)

@@ -47,10 +47,12 @@ def test_falls_back_to_the_bundled_data(tmp_path: Path) -> None:
         timeout=280,
         check=True,
         env=env,
+        cwd=tmp_path,
     ).stdout
-    said = [line for line in out.splitlines() if 'not available' in line]
+    said = [line for line in out.splitlines() if 'instead' in line]
     assert len(said) == 1
-    assert "running the bundled 'online-retail'" in said[0]
+    assert said[0].startswith('yelp: the data is neither in')
+    assert "running the bundled 'online-retail' instead." in said[0]
     rows = json.loads((tmp_path / 'out' / 'results.json').read_text())
     assert list(rows) == ['LightGCN', '+ RLMRec-Con', '+ DaRec']
     table = (tmp_path / 'out' / 'results.md').read_text()

@@ -4,9 +4,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch_geometric.data import HeteroData
 
 from pyg_darec.graph import BipartiteGraph
-from pyg_darec.loader import PairLoader
+from pyg_darec.loader import NegativeSampler, PairLoader
 
 
 def random_graph(num_users=12, num_items=15, p=0.3, seed=0):
@@ -100,3 +101,13 @@ def test_repr():
     loader = PairLoader(random_graph(), batch_size=8, seed=3)
     expected = 'batch_size=8, shuffle=True, seed=3)'
     assert str(loader) == f'PairLoader(num_pairs={loader.num_pairs}, {expected}'
+
+
+def test_takes_data_as_well():
+    data = HeteroData()
+    data['user'].num_nodes, data['item'].num_nodes = 3, 4
+    edge_index = torch.tensor([[0, 1, 2], [0, 1, 2]])
+    data['user', 'rates', 'item'].edge_index = edge_index
+    user, pos, _ = next(iter(PairLoader(data, shuffle=False)))
+    assert torch.equal(torch.stack([user, pos]), edge_index)
+    assert NegativeSampler(data).sample(user).shape == (3,)

@@ -192,7 +192,7 @@ def test_mixed_precision_reaches_the_loss(graph, tiny):
         ({'devices': 0}, r"'devices' .* \(got 0\)"),
         ({'lr': 0.0}, r"'lr' .* \(got 0.0\)"),
         ({'lr': float('nan')}, r"'lr' .* \(got nan\)"),
-        ({'seed': -1}, 'non-negative'),
+        ({'seed': -1}, "'seed' needs"),
         ({'resume': True}, "pass 'run_dir'"),
         ({'monitor': 'Recall'}, r"'monitor' .* \(got 'Recall'\)"),
         ({'monitor': 'Recal@20'}, "'monitor' needs to be one of"),

@@ -2,6 +2,7 @@ import errno
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from pyg_darec.train.tensor_file import (
@@ -28,6 +29,7 @@ def test_round_trip_of_awkward_tensors(tmp_path, dtype):
     }
     write_tensors(tensors, tmp_path / 'x.safetensors', {'a': 'ü'})
     loaded, metadata = read_tensors(tmp_path / 'x.safetensors')
+    assert len(metadata.pop('sha256')) == 64
     assert metadata == {'format': 'pt', 'a': 'ü'}
     assert loaded.keys() == tensors.keys()
     for name, value in tensors.items():
@@ -86,3 +88,19 @@ def test_check_state_names_the_first_differences():
         check_state(
             model, {**model.state_dict(), 'weight': state['weight']}, 'x'
         )
+
+
+def test_changed_byte(tmp_path):
+    path = tmp_path / 'x.safetensors'
+    write_tensors({'a': torch.arange(100), 'b': torch.tensor(1.5)}, path)
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match='is damaged'):
+        read_tensors(path)
+
+
+def test_file_of_another_program(tmp_path):
+    path = tmp_path / 'x.safetensors'
+    path.write_bytes(safetensors.torch.save({'a': torch.ones(3)}))
+    assert read_tensors(path)[0]['a'].equal(torch.ones(3))

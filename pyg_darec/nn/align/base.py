@@ -3,11 +3,12 @@
 from torch import Tensor
 from torch.nn import Module
 
-from pyg_darec.graph import BipartiteGraph
+from pyg_darec.checks import check_weight
+from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.functional import l2_penalty
 from pyg_darec.nn.models import as_recommender
 from pyg_darec.nn.models.foreign import Embed
-from pyg_darec.nn.recommender import Batch, Recommender, Step
+from pyg_darec.nn.recommender import Recommender, Step
 
 
 class Aligner(Recommender):
@@ -47,9 +48,7 @@ class Aligner(Recommender):
         super().__init__()
         if llm_dim < 1:
             raise ValueError(f"'llm_dim' needs to be positive (got {llm_dim})")
-        for name, value in {'weight': weight, 'reg_weight': reg_weight}.items():
-            if not 0 <= value < float('inf'):
-                raise ValueError(f"'{name}' must not be negative (got {value})")
+        check_weight(weight=weight, reg_weight=reg_weight)
         self.model = as_recommender(model, embed)
         self.llm_dim = llm_dim
         self.weight = weight

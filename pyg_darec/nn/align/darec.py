@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from pyg_darec.graph import BipartiteGraph
+from pyg_darec.checks import check_weight
+from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.encoder import Encoder
 from pyg_darec.nn.align.nodes import sample_nodes, take_nodes
@@ -19,7 +20,6 @@ from pyg_darec.nn.functional import (
 )
 from pyg_darec.nn.functional.structure import Matching
 from pyg_darec.nn.models.foreign import Embed
-from pyg_darec.nn.recommender import Batch
 
 Score = Literal['backbone', 'shared', 'both']
 
@@ -147,6 +147,17 @@ class DaRecAlign(Aligner):
         ):
             if size is not None and size < 1:
                 raise ValueError(f"'{name}' needs to be positive (got {size})")
+        if num_samples is not None and num_samples < num_clusters:
+            raise ValueError(
+                f"'num_samples' needs to be at least 'num_clusters', "
+                f'{num_clusters} (got {num_samples})'
+            )
+        check_weight(
+            or_weight=or_weight,
+            uni_weight=uni_weight,
+            glo_weight=glo_weight,
+            loc_weight=loc_weight,
+        )
         self.num_samples = num_samples
         self.num_clusters = num_clusters
         self.matching = matching

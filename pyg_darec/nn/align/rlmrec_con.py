@@ -1,12 +1,12 @@
 from torch import Tensor
 from torch.nn import Module
 
-from pyg_darec.graph import BipartiteGraph
+from pyg_darec.checks import check_positive
+from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.encoder import Encoder
 from pyg_darec.nn.functional import info_nce
 from pyg_darec.nn.models.foreign import Embed
-from pyg_darec.nn.recommender import Batch
 
 
 class RLMRecConAlign(Aligner):
@@ -51,10 +51,7 @@ class RLMRecConAlign(Aligner):
         embed: Embed | None = None,
     ) -> None:
         super().__init__(model, llm_dim, weight, reg_weight, embed)
-        if temperature <= 0:
-            raise ValueError(
-                f"'temperature' needs to be positive (got {temperature})"
-            )
+        check_positive(temperature=temperature)
         self.temperature = temperature
         self.encoder = Encoder(llm_dim, self.out_dim)
 

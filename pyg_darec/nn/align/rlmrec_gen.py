@@ -3,13 +3,14 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import Module, Parameter
 
-from pyg_darec.graph import BipartiteGraph
+from pyg_darec.checks import check_positive
+from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.encoder import Encoder
 from pyg_darec.nn.align.nodes import sample_nodes, take_nodes
 from pyg_darec.nn.functional import info_nce
 from pyg_darec.nn.models.foreign import Embed
-from pyg_darec.nn.recommender import Batch, Recommender, Step
+from pyg_darec.nn.recommender import Recommender, Step
 
 
 class RLMRecGenAlign(Aligner):
@@ -62,10 +63,7 @@ class RLMRecGenAlign(Aligner):
             raise ValueError(
                 f"'mask_ratio' needs to be in (0, 1] (got {mask_ratio})"
             )
-        if temperature <= 0:
-            raise ValueError(
-                f"'temperature' needs to be positive (got {temperature})"
-            )
+        check_positive(temperature=temperature)
         self.mask_ratio = mask_ratio
         self.temperature = temperature
         names = self.model.embedding_names()

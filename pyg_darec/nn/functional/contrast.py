@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyg_darec.checks import check_positive
 from pyg_darec.nn.functional.normalize import normalize
 
 # Similarities in a block: as many as stay in the cache of a CPU core, and
@@ -137,10 +138,7 @@ def info_nce(
     Raises:
         ValueError: If :obj:`temperature` is not positive.
     """
-    if temperature <= 0:
-        raise ValueError(
-            f"'temperature' needs to be positive (got {temperature})"
-        )
+    check_positive(temperature=temperature)
     if anchor.size(0) == 0:
         return anchor.sum()
     dtype = torch.promote_types(anchor.dtype, torch.float32)

@@ -1,5 +1,6 @@
 """Backbones: collaborative models that embed users and items."""
 
+from pyg_darec.graph import Batch
 from pyg_darec.nn.models.base import Backbone
 from pyg_darec.nn.models.foreign import ForeignModel, as_recommender
 from pyg_darec.nn.models.gccf import GCCF
@@ -7,7 +8,7 @@ from pyg_darec.nn.models.lightgcn import LightGCN
 from pyg_darec.nn.models.ngcf import NGCF
 from pyg_darec.nn.models.sgl import SGL
 from pyg_darec.nn.models.simgcl import SimGCL
-from pyg_darec.nn.recommender import Batch, Recommender, Step
+from pyg_darec.nn.recommender import Recommender, Step
 
 __all__ = [
     'GCCF',

@@ -7,9 +7,10 @@ from torch.nn import Embedding
 from torch.nn.init import xavier_uniform_
 from torch_geometric.data import HeteroData
 
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.checks import check_weight
+from pyg_darec.graph import Batch, BipartiteGraph, as_graph
 from pyg_darec.nn.functional import l2_penalty
-from pyg_darec.nn.recommender import Batch, Recommender
+from pyg_darec.nn.recommender import Recommender
 
 Penalty = Literal['all', 'batch']
 
@@ -58,6 +59,7 @@ class Backbone(Recommender):
             raise ValueError(
                 f"'num_layers' must not be negative (got {num_layers})"
             )
+        check_weight(reg_weight=reg_weight)
         if reg not in ('all', 'batch'):
             raise ValueError(f"'reg' needs to be 'all' or 'batch' (got {reg})")
         self.num_users = num_users

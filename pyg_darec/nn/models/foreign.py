@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 from torch_geometric.data import HeteroData
+from torch_geometric.nn import HeteroConv
 
 from pyg_darec.checks import check_scored
-from pyg_darec.graph import BipartiteGraph, as_graph
-from pyg_darec.nn.recommender import Batch, Recommender, Step
+from pyg_darec.graph import Batch, BipartiteGraph
+from pyg_darec.nn.recommender import Recommender, Step
 
-Embed = Callable[[Any, Any], tuple[Tensor, Tensor]]
+Embed = Callable[[Any, Any], Any]
 
 _HELP = (
     'pass embed=callable(model, data) -> (user, item), which returns the '
@@ -32,12 +33,17 @@ class ForeignModel(Recommender):
             embeddings of all users and all items. The data is the
             :class:`~torch_geometric.data.HeteroData` that was passed where
             there was one, else the :class:`~pyg_darec.BipartiteGraph`.
+        out_dim (int, optional): The width of the embeddings, :obj:`None` to
+            find out in the first step. (default: :obj:`None`)
     """
 
-    def __init__(self, model: Module, embed: Embed) -> None:
+    def __init__(
+        self, model: Module, embed: Embed, out_dim: int | None = None
+    ) -> None:
         super().__init__()
         self.model = model
         self.embed = embed
+        self.out_dim = out_dim
         if hasattr(model, 'loss') and self._own_loss is None:
             warnings.warn(
                 f"'{type(model).__name__}.loss' is not used, and BPR is: a "
@@ -45,21 +51,17 @@ class ForeignModel(Recommender):
                 f'loss({", ".join(_required(model.loss))}))'  # type: ignore[arg-type]
             )
 
-    @property
-    def out_dim(self) -> int | None:  # type: ignore[override]
-        for name in ('out_dim', 'embedding_dim', 'out_channels'):
-            size = getattr(self.model, name, None)
-            if isinstance(size, int) and size > 0:
-                return size
-        return None
-
     def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
-        out = self.embed(self.model, graph)
+        out: Any = self.embed(self.model, graph)
+        src, _, dst = graph.edge_type
+        if isinstance(out, dict) and {src, dst} <= set(out):
+            out = out[src], out[dst]
         is_pair = isinstance(out, tuple | list) and len(out) == 2
         if not is_pair or not all(isinstance(x, Tensor) for x in out):
             raise TypeError(
                 f"'{type(self.model).__name__}' needs to give a pair (user, "
-                f'item) of embeddings; {_HELP} (got {type(out).__name__})'
+                f"item) of embeddings or a dictionary with '{src}' and "
+                f"'{dst}'; {_HELP} (got {_describe(out)})"
             )
         user, item = out
         check_scored(user, item, graph.num_users, graph.num_items)
@@ -70,19 +72,16 @@ class ForeignModel(Recommender):
             return super().step(graph, batch)
         # A loss of its own does not tell which embeddings it used: this is
         # the one case that propagates twice.
-        loss, _ = self._own_loss(_source(graph), batch)
+        out = self._own_loss(_source(graph), batch)
         user, item = self.encode(graph)
-        return Step({'base': loss}, user, item)
+        return Step({'base': _split_loss(out)[0]}, user, item)
 
     def loss(
         self, data: HeteroData | BipartiteGraph, batch: Batch
     ) -> tuple[Tensor, dict[str, Tensor]]:
         if self._own_loss is None:
             return super().loss(data, batch)
-        out: tuple[Tensor, dict[str, Tensor]] = self._own_loss(
-            _source(as_graph(data)), batch
-        )
-        return out
+        return _split_loss(self._own_loss(_source(self._graph(data)), batch))
 
     @property
     def _own_loss(self) -> Callable[..., Any] | None:
@@ -124,9 +123,11 @@ def as_recommender(model: Module, embed: Embed | None = None) -> Recommender:
       :obj:`model(x_dict, edge_index_dict)` that returns a dictionary of
       embeddings by node type, such as one made by
       :func:`torch_geometric.nn.to_hetero`; it reads :obj:`data[type].x`;
-    * a module called as :obj:`model(data)` that returns the pair itself.
+    * a module called as :obj:`model(data)` that returns the pair itself, or
+      such a dictionary.
 
-    A module without a :obj:`loss(data, batch)` is trained with BPR.
+    A module without a :obj:`loss(data, batch)`, which returns the loss or the
+    loss and its terms, is trained with BPR.
 
     Raises:
         TypeError: If :obj:`model` is none of these.
@@ -137,19 +138,19 @@ def as_recommender(model: Module, embed: Embed | None = None) -> Recommender:
             f"(got '{type(model).__name__}')"
         )
     if embed is not None:
-        return ForeignModel(model, _on_source(embed))
+        return ForeignModel(model, _OnSource(embed))
     if isinstance(model, Recommender):
         return model
-    if hasattr(model, 'get_embedding'):
-        return ForeignModel(model, _embed_homogeneous)
+    get: Any = getattr(model, 'get_embedding', None)
+    if get is not None and _required(get) == ['edge_index']:
+        width = getattr(model, 'embedding_dim', None)
+        return ForeignModel(model, _embed_homogeneous, width)
     names = _required(model.forward)
-    if isinstance(model, torch.fx.GraphModule) or names == [
-        'x_dict',
-        'edge_index_dict',
-    ]:
+    is_hetero = isinstance(model, torch.fx.GraphModule | HeteroConv)
+    if is_hetero or names == ['x_dict', 'edge_index_dict']:
         return ForeignModel(model, _embed_hetero)
     if names == ['data']:
-        return ForeignModel(model, _on_source(lambda m, data: m(data)))
+        return ForeignModel(model, _OnSource(_call))
     raise TypeError(
         f"'{type(model).__name__}' cannot be wrapped as it is; {_HELP} "
         f'(got forward({", ".join(names)}))'
@@ -178,8 +179,36 @@ def _source(graph: BipartiteGraph) -> HeteroData | BipartiteGraph:
     return graph if graph.source is None else graph.source
 
 
-def _on_source(embed: Embed) -> Embed:
-    return lambda model, graph: embed(model, _source(graph))
+class _OnSource:
+    """Hands a callable the data that the graph was built from. A class, as
+    models that hold a function of a function cannot be pickled.
+    """
+
+    def __init__(self, embed: Embed) -> None:
+        if not callable(embed):
+            raise TypeError(
+                f"'embed' needs to be callable (got '{type(embed).__name__}')"
+            )
+        self.embed = embed
+
+    def __call__(self, model: Module, graph: BipartiteGraph) -> Any:
+        return self.embed(model, _source(graph))
+
+
+def _describe(out: Any) -> str:
+    return str(list(out)) if isinstance(out, dict) else type(out).__name__
+
+
+def _call(model: Module, data: Any) -> Any:
+    return model(data)
+
+
+def _split_loss(out: Any) -> tuple[Tensor, dict[str, Tensor]]:
+    """A loss and its terms, whether a model returns both or only the one."""
+    if isinstance(out, Tensor):
+        return out, {'base': out.detach()}
+    loss, terms = out
+    return loss, terms
 
 
 def _embed_homogeneous(
@@ -197,7 +226,7 @@ def _embed_homogeneous(
     return out[: graph.num_users], out[graph.num_users :]
 
 
-def _embed_hetero(model: Module, graph: BipartiteGraph) -> tuple[Any, Any]:
+def _embed_hetero(model: Module, graph: BipartiteGraph) -> Any:
     (src, rel, dst), source = graph.edge_type, graph.source or HeteroData()
     x_dict = source.collect('x', True)
     for node_type in (src, dst):
@@ -213,11 +242,4 @@ def _embed_hetero(model: Module, graph: BipartiteGraph) -> tuple[Any, Any]:
         (src, rel, dst): graph.edge_index,
         (dst, f'rev_{rel}', src): graph.edge_index.flip(0),
     }
-    out = model(x_dict, edge_index_dict)
-    if not (isinstance(out, dict) and {src, dst} <= set(out)):
-        got = list(out) if isinstance(out, dict) else type(out).__name__
-        raise TypeError(
-            f"'{type(model).__name__}' needs to return a dictionary with "
-            f"'{src}' and '{dst}'; {_HELP} (got {got})"
-        )
-    return out[src], out[dst]
+    return model(x_dict, edge_index_dict)

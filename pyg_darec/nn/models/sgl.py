@@ -3,11 +3,12 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from pyg_darec.graph import BipartiteGraph
+from pyg_darec.checks import check_positive, check_weight
+from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.models.base import Penalty
 from pyg_darec.nn.models.contrast import contrast_views
 from pyg_darec.nn.models.lightgcn import Combine, LightGCN
-from pyg_darec.nn.recommender import Batch, Step
+from pyg_darec.nn.recommender import Step
 
 Augmentation = Literal['edge_drop', 'node_drop', 'random_walk']
 
@@ -94,6 +95,8 @@ class SGL(LightGCN):
             raise ValueError(
                 f"'drop_ratio' needs to be in [0, 1) (got {drop_ratio})"
             )
+        check_weight(ssl_weight=ssl_weight)
+        check_positive(temperature=temperature)
         self.augmentation = augmentation
         self.drop_ratio = drop_ratio
         self.ssl_weight = ssl_weight

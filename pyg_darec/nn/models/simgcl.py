@@ -1,12 +1,13 @@
 import torch
 from torch import Tensor
 
-from pyg_darec.graph import BipartiteGraph
+from pyg_darec.checks import check_positive, check_weight
+from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.functional import normalize
 from pyg_darec.nn.models.base import Penalty
 from pyg_darec.nn.models.contrast import contrast_views
 from pyg_darec.nn.models.lightgcn import Combine, LightGCN
-from pyg_darec.nn.recommender import Batch, Step
+from pyg_darec.nn.recommender import Step
 
 
 class SimGCL(LightGCN):
@@ -77,8 +78,8 @@ class SimGCL(LightGCN):
             reg_weight=reg_weight,
             reg=reg,
         )
-        if eps < 0:
-            raise ValueError(f"'eps' must not be negative (got {eps})")
+        check_weight(eps=eps, ssl_weight=ssl_weight)
+        check_positive(temperature=temperature)
         self.eps = eps
         self.ssl_weight = ssl_weight
         self.temperature = temperature

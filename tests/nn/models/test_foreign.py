@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 import torch
 from conformance.graphs import METADATA, RATES, random_batch, random_data
@@ -8,6 +10,7 @@ from torch_geometric.nn import GraphSAGE, HeteroConv, SAGEConv, to_hetero
 from torch_geometric.nn import LightGCN as PyGLightGCN
 
 from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.nn.align import DaRecAlign, RLMRecConAlign, RLMRecGenAlign
 from pyg_darec.nn.models import ForeignModel, LightGCN, as_recommender
 
 
@@ -209,5 +212,68 @@ def test_hetero_model_that_returns_no_dictionary() -> None:
         def forward(self, x_dict, edge_index_dict):  # type: ignore[no-untyped-def]
             return x_dict['user']
 
-    with pytest.raises(TypeError, match='needs to return a dictionary'):
+    with pytest.raises(TypeError, match=r"pair .* or a dictionary with 'user'"):
         as_recommender(Wrong())(data_with_features())
+
+
+def test_hetero_conv_itself() -> None:
+    data = data_with_features()
+    convs = {edge: SAGEConv((-1, -1), 5) for edge in METADATA[1]}
+    model = as_recommender(HeteroConv(convs))
+    assert [x.shape for x in model(data)] == [(30, 5), (20, 5)]
+
+
+def test_dictionary_of_embeddings() -> None:
+    class Returns(Contract):
+        def forward(self, data):  # type: ignore[no-untyped-def, override]
+            return {'item': self.items.weight, 'user': self.users.weight}
+
+    user, item = as_recommender(Returns())(random_data())
+    assert (user.size(0), item.size(0)) == (30, 20)
+
+
+def test_loss_without_terms() -> None:
+    class OnlyLoss(Contract):
+        def loss(self, data, batch):  # type: ignore[no-untyped-def]
+            return self.users(batch[0]).square().mean()
+
+    data, model = random_data(), as_recommender(OnlyLoss())
+    loss, terms = model.loss(data, random_batch(data))
+    assert terms == {'base': loss}
+    assert model.step(as_graph(data), random_batch(data)).terms['base'] == loss
+
+
+def test_get_embedding_of_another_kind() -> None:
+    class Named(Contract):
+        def get_embedding(self, name):  # type: ignore[no-untyped-def]
+            raise AssertionError('never called')
+
+    assert as_recommender(Named())(random_data())[0].shape == (30, 6)
+
+
+def test_width_is_not_guessed_from_attributes() -> None:
+    model = Plain()
+    model.embedding_dim = 6
+    wide = as_recommender(
+        model,
+        embed=lambda m, data: (
+            m.users.weight.repeat(1, 2),
+            m.items.weight.repeat(1, 2),
+        ),
+    )
+    assert wide.out_dim is None
+    data = random_data()
+    for align in (DaRecAlign, RLMRecConAlign, RLMRecGenAlign):
+        align(wide, 12).loss(data, random_batch(data))
+
+
+def test_can_be_pickled() -> None:
+    model = as_recommender(Contract())
+    other = pickle.loads(pickle.dumps(model))
+    data = random_data()
+    assert torch.equal(other(data)[0], model(data)[0])
+
+
+def test_embed_that_is_not_callable() -> None:
+    with pytest.raises(TypeError, match=r"'embed' needs.*\(got 'str'\)"):
+        as_recommender(Plain(), embed='forward')  # type: ignore[arg-type]
