@@ -42,13 +42,17 @@ KS = (5, 10, 20)
 def load(name: str, root: Path) -> tuple[str, HeteroData]:
     """The data set, or the bundled one where it cannot be had."""
     if name in DATASETS:
+        raw = root / 'raw'
+        embeddings = [raw / f'{kind}_emb_np.pkl' for kind in ('usr', 'itm')]
+        # Where the embeddings are, nothing else has to be downloaded.
+        download = not all(path.exists() for path in embeddings)
         try:
-            return name, DATASETS[name](str(root), profiles=True)[0]
+            return name, DATASETS[name](str(root), profiles=download)[0]
         except OSError as error:
-            has_pairs = (root / 'raw' / 'trn_mat.pkl').exists()
+            has_pairs = (raw / 'trn_mat.pkl').exists()
             missing = 'profile embeddings are' if has_pairs else 'data is'
             print(
-                f"{name}: the {missing} neither in '{root / 'raw'}' nor to be "
+                f"{name}: the {missing} neither in '{raw}' nor to be "
                 f'downloaded ({str(error).splitlines()[0]}); running the '
                 "bundled 'online-retail' instead."
             )

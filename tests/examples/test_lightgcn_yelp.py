@@ -1,12 +1,15 @@
 import importlib.util
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+import scipy.sparse
 
 SCRIPT = Path(__file__).parents[2] / 'examples' / 'lightgcn_yelp.py'
 
@@ -78,3 +81,23 @@ def test_table(script: ModuleType) -> None:
     ]
     assert line.count('0.1235') + line.count('0.1234') == 6
     assert len(head) == len(rule) == len(line)
+
+
+def test_uses_the_embeddings_that_are_there(
+    script: ModuleType, tmp_path: Path
+) -> None:
+    raw = tmp_path / 'raw'
+    raw.mkdir()
+    pairs = {'trn': [[0, 1, 2], [0, 1, 3]], 'val': [[0], [1]]}
+    for split in ('trn', 'val', 'tst'):
+        row, col = pairs.get(split, [[1], [2]])
+        matrix = scipy.sparse.coo_matrix(
+            (np.ones(len(row)), (row, col)), shape=(3, 4)
+        )
+        (raw / f'{split}_mat.pkl').write_bytes(pickle.dumps(matrix))
+    for kind, num in (('usr', 3), ('itm', 4)):
+        content = pickle.dumps(np.ones((num, 5)))
+        (raw / f'{kind}_emb_np.pkl').write_bytes(content)
+    name, data = script.load('steam', tmp_path)
+    assert name == 'steam'
+    assert data['user'].llm_x.shape == (3, 5)
