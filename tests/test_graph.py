@@ -32,7 +32,7 @@ def both_ways(graph: BipartiteGraph) -> Tensor:
     return torch.cat([edge_index, edge_index.flip(0)], dim=1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(1, 12),
     st.integers(1, 12),

@@ -70,7 +70,7 @@ def test_index_of_the_table_is_not_used():
     assert data[EDGE_TYPE].num_edges == 4
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(

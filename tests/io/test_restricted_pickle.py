@@ -11,7 +11,7 @@ import struct
 import numpy as np
 import pytest
 import scipy.sparse
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyg_darec.io import RestrictedPickleError, load_restricted_pickle
@@ -127,7 +127,6 @@ json_like = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(json_like, st.sampled_from(PROTOCOLS))
 def test_containers(tmp_path_factory, value, protocol):
     path = tmp_path_factory.getbasetemp() / 'containers.pkl'
@@ -135,7 +134,6 @@ def test_containers(tmp_path_factory, value, protocol):
     assert load_restricted_pickle(path) == value
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_damage_is_never_another_error(tmp_path_factory, data):
     value = {0: {'profile': 'a'}, 1: [DENSE, scipy.sparse.coo_matrix(DENSE)]}

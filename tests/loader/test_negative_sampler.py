@@ -38,7 +38,7 @@ def left_over(graph, user):
     return [i for i in range(graph.num_items) if i not in taken]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(graphs(), st.integers(0, 2**31))
 def test_equals_reference(graph, seed):
     user = torch.arange(graph.num_users).repeat(7).flip(0)

@@ -25,7 +25,7 @@ def epoch(loader):
     return [torch.stack(batch) for batch in loader]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 40), st.integers(0, 100), st.integers(1, 3))
 def test_epoch_is_every_interaction_once(batch_size, seed, world_size):
     graph = random_graph(seed=seed)

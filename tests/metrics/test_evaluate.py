@@ -72,7 +72,7 @@ def example(**splits: list[tuple[int, int]]) -> tuple[Fixed, BipartiteGraph]:
 
 
 @given(data=st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_equals_reference(data: st.DataObject) -> None:
     num_users = data.draw(st.integers(1, 5))
     num_items = data.draw(st.integers(1, 7))

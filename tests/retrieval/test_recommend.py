@@ -64,7 +64,7 @@ def test_hetero_data() -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_never_a_seen_or_repeated_item(data: st.DataObject) -> None:
     pairs = data.draw(
         st.lists(

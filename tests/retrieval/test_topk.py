@@ -42,7 +42,7 @@ def as_edge_index(pairs: list[tuple[int, int]]) -> Tensor:
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_equals_reference(data: st.DataObject) -> None:
     num_users = data.draw(st.integers(1, 6))
     num_items = data.draw(st.integers(1, 70))

@@ -43,7 +43,7 @@ def named_pairs(data):
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=64),
     st.integers(1, 4),

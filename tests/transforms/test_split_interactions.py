@@ -56,7 +56,7 @@ def graphs(draw):
     return graph(pairs, 7, 7, times)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     graphs(),
     st.sampled_from(STRATEGIES),
@@ -93,7 +93,7 @@ def test_every_split_keeps_its_promises(data, strategy, ratios, seed):
         assert out[EDGE_TYPE][name].tolist() == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(graphs(), st.integers(0, 3))
 def test_leave_last_trains_on_nothing_later(data, seed):
     store = split(data, 'leave_last', seed=seed)[EDGE_TYPE]
@@ -114,7 +114,7 @@ def test_leave_last_trains_on_nothing_later(data, seed):
         assert time[1].numel() == 0 or (time[2] >= time[1]).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(graphs())
 def test_temporal_cuts_time_into_intervals(data):
     store = split(data, 'temporal')[EDGE_TYPE]

@@ -39,7 +39,7 @@ def test_orthogonality() -> None:
     assert gradcheck(orthogonality, (x, y))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 20), st.integers(1, 6), st.integers(1, 6))
 def test_gram_distance_equals_the_formula(n: int, d: int, e: int) -> None:
     x, y = pair(n, d, e)
