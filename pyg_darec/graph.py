@@ -284,7 +284,9 @@ def as_graph(data: HeteroData | BipartiteGraph) -> BipartiteGraph:
     values = [value for store in data.stores for value in store.values()]
     tensors = [value for value in values if isinstance(value, Tensor)]
     sizes = [value for value in values if isinstance(value, int)]
-    key = [(id(value), value._version) for value in tensors], sizes
+    # Tensors made in inference mode count no changes.
+    versions = [None if t.is_inference() else t._version for t in tensors]
+    key = [id(tensor) for tensor in tensors], versions, sizes
     known = _GRAPHS.get(data)
     if known is None or known[0] != key:
         # Holding the tensors keeps their ids from being given to others.

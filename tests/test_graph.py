@@ -178,6 +178,12 @@ def test_as_graph_sees_changes() -> None:
         as_graph(data)
 
 
+def test_as_graph_of_inference_tensors() -> None:
+    with torch.inference_mode():
+        data = random_data()
+    assert as_graph(data) is as_graph(data)
+
+
 def test_as_graph_keeps_no_data_alive() -> None:
     data = random_data()
     as_graph(data)
