@@ -83,7 +83,7 @@ class RLMRecGenAlign(Aligner):
         num = max(int(self.mask_ratio * graph.num_nodes), 1)
         masked = sample_nodes(graph.num_nodes, num)
         is_masked = torch.zeros(graph.num_nodes, dtype=torch.bool)
-        is_masked[masked] = True
+        is_masked[... if masked is None else masked] = True
         out: Step = functional_call(
             _StepOf(self.model),
             self._mask_tables(graph, is_masked.to(graph.device)),
