@@ -20,15 +20,14 @@ each other slow down everything that uses more than one of them.
 import argparse
 import json
 import math
-import platform
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import scipy.sparse
 import torch
+from timing import alternate, machine, summary
 from torch import Tensor
 
 from pyg_darec.graph import BipartiteGraph, as_graph
@@ -130,24 +129,6 @@ def vectorised(model: Untrained, graph: BipartiteGraph) -> Tensor:
     return torch.tensor(rows, dtype=torch.double)
 
 
-def machine() -> dict[str, str | int | None]:
-    cpu = platform.processor()
-    info = Path('/proc/cpuinfo')
-    if info.exists():
-        names = [
-            line.split(':')[1].strip()
-            for line in info.read_text().splitlines()
-            if line.startswith('model name')
-        ]
-        cpu = names[0] if names else cpu
-    return {
-        'cpu': cpu,
-        'threads': torch.get_num_threads(),
-        'torch': torch.__version__,
-        'python': platform.python_version(),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -180,13 +161,7 @@ def main() -> None:
     }
 
     results = {name: run() for name, run in runs.items()}  # warms up too
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(args.repeats):
-        # In turns, so that another load on the machine meets all of them.
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
+    seconds = alternate(runs, args.repeats, warmup=0)
 
     ours = results['pyg_darec']
     apart = max(float((r - ours).abs().max()) for r in results.values())
@@ -204,9 +179,7 @@ def main() -> None:
         'recall_at_20': float(ours[0, -1]),
         'seconds': {
             name: {
-                'median': statistics.median(values),
-                'min': min(values),
-                'max': max(values),
+                **summary(values, scale=1),
                 'times_pyg_darec': statistics.median(values) / base,
             }
             for name, values in seconds.items()

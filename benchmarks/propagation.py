@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 import torch
-from timing import alternate, describe, machine, summary
+from timing import alternate, describe, machine, print_speedup, summary
 from torch_geometric.nn import LGConv
 
 from pyg_darec.graph import BipartiteGraph
@@ -90,14 +90,7 @@ def main() -> None:
     for name, values in seconds.items():
         print(f'{name:>16} {describe(values)}')
         figures[name] = summary(values)
-    pairs = zip(seconds['LGConv'], seconds['BipartiteGraph'], strict=True)
-    ratios = sorted(slow / fast for slow, fast in pairs)
-    middle = ratios[len(ratios) // 2]
-    print(
-        f'{"speed-up":>16} {middle:9.1f} x   '
-        f'({ratios[0]:.1f} to {ratios[-1]:.1f})'
-    )
-    figures['speedup'] = middle
+    figures['speedup'] = print_speedup(seconds, 'LGConv', 'BipartiteGraph', 16)
 
     print('\nglobal term, forward and backward, d = 32')
     for num in (10_000, 100_000, 1_000_000):

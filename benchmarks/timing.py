@@ -40,6 +40,20 @@ def describe(values: list[float]) -> str:
     return f'{s["median"]:9.1f} ms  ({s["min"]:.1f} to {s["max"]:.1f})'
 
 
+def print_speedup(
+    seconds: dict[str, list[float]], slow: str, fast: str, width: int
+) -> float:
+    """Prints and returns the median of the ratios, round by round."""
+    pairs = zip(seconds[slow], seconds[fast], strict=True)
+    ratios = sorted(a / b for a, b in pairs)
+    middle = ratios[len(ratios) // 2]
+    print(
+        f'{"speed-up":>{width}} {middle:9.1f} x   '
+        f'({ratios[0]:.1f} to {ratios[-1]:.1f})'
+    )
+    return middle
+
+
 def machine() -> str:
     processor = platform.processor() or platform.machine()
     try:

@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterator
 
 import torch
-from timing import alternate, describe, machine, summary
+from timing import alternate, describe, machine, print_speedup, summary
 from torch import Tensor
 from torch.nn import Parameter
 from torch.nn.functional import softplus
@@ -139,17 +139,8 @@ def main() -> None:
         steps = [value / len(pairs) for value in values]
         figures[name] = summary(steps)
         print(f'{name:>10} {describe(steps)}')
-    ratios = sorted(
-        slow / fast
-        for slow, fast in zip(
-            seconds['plain'], seconds['pyg_darec'], strict=True
-        )
-    )
-    figures['speedup'] = ratios[len(ratios) // 2]
-    print(
-        f'{"speed-up":>10} {figures["speedup"]:9.1f} x   '
-        f'({ratios[0]:.1f} to {ratios[-1]:.1f})'
-    )
+    figures['speedup'] = print_speedup(seconds, 'plain', 'pyg_darec', 10)
+
     if args.json:
         with open(args.json, 'w') as file:
             json.dump(figures, file, indent=1)

@@ -92,9 +92,10 @@ class _LogPotential(torch.autograd.Function):
 
 
 def _blocks(row: Tensor, col: Tensor) -> Iterator[slice]:
-    size = _BLOCK.get(row.device.type, _BLOCK['cuda']) // max(col.size(0), 1)
-    for start in range(0, row.size(0), max(size, 1)):
-        yield slice(start, start + max(size, 1))
+    block = _BLOCK.get(row.device.type, _BLOCK['cuda'])
+    size = max(block // max(col.size(0), 1), 1)
+    for start in range(0, row.size(0), size):
+        yield slice(start, start + size)
 
 
 def info_nce(

@@ -44,11 +44,14 @@ class ForeignModel(Recommender):
         self.model = model
         self.embed = embed
         self.out_dim = out_dim
-        if hasattr(model, 'loss') and self._own_loss is None:
+        # Asked once: reading a signature takes longer than a small step.
+        own: Any = getattr(model, 'loss', None)
+        self._has_loss = own is not None and _required(own) == ['data', 'batch']
+        if own is not None and not self._has_loss:
             warnings.warn(
                 f"'{type(model).__name__}.loss' is not used, and BPR is: a "
                 "loss of one's own is called as loss(data, batch) (got "
-                f'loss({", ".join(_required(model.loss))}))'  # type: ignore[arg-type]
+                f'loss({", ".join(_required(own))}))'
             )
 
     def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
@@ -68,26 +71,31 @@ class ForeignModel(Recommender):
         return user, item
 
     def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
-        if self._own_loss is None:
+        if not self._has_loss:
             return super().step(graph, batch)
         # A loss of its own does not tell which embeddings it used: this is
         # the one case that propagates twice.
-        out = self._own_loss(_source(graph), batch)
+        loss, _ = self._own_loss(graph, batch)
         user, item = self.encode(graph)
-        return Step({'base': _split_loss(out)[0]}, user, item)
+        return Step({'base': loss}, user, item)
 
     def loss(
         self, data: HeteroData | BipartiteGraph, batch: Batch
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        if self._own_loss is None:
+        if not self._has_loss:
             return super().loss(data, batch)
-        return _split_loss(self._own_loss(_source(self._graph(data)), batch))
+        return self._own_loss(self._graph(data), batch)
 
-    @property
-    def _own_loss(self) -> Callable[..., Any] | None:
-        own: Callable[..., Any] | None = getattr(self.model, 'loss', None)
-        fits = own is not None and _required(own) == ['data', 'batch']
-        return own if fits else None
+    def _own_loss(
+        self, graph: BipartiteGraph, batch: Batch
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """A loss and its terms, whether a model returns both or only one."""
+        model: Any = self.model
+        out = model.loss(_source(graph), batch)
+        if isinstance(out, Tensor):
+            return out, {'base': out.detach()}
+        loss, terms = out
+        return loss, terms
 
     def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
         renew = getattr(self.model, 'renew', None)
@@ -201,14 +209,6 @@ def _describe(out: Any) -> str:
 
 def _call(model: Module, data: Any) -> Any:
     return model(data)
-
-
-def _split_loss(out: Any) -> tuple[Tensor, dict[str, Tensor]]:
-    """A loss and its terms, whether a model returns both or only the one."""
-    if isinstance(out, Tensor):
-        return out, {'base': out.detach()}
-    loss, terms = out
-    return loss, terms
 
 
 def _embed_homogeneous(

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from conformance.dense import adjacency, tables
 from conformance.graphs import RATES, random_batch, random_data
 from conformance.recommender import RecommenderConformance
 from torch import Tensor
@@ -19,19 +20,11 @@ class TestConformance(RecommenderConformance):
 
 def dense_reference(model: LightGCN, data: HeteroData) -> tuple[Tensor, Tensor]:
     """The paper's equations on a dense adjacency matrix in float64."""
-    num_users, num_items = model.num_users, model.num_items
-    adj = torch.zeros(num_users + num_items, num_users + num_items).double()
-    user, item = data[RATES].edge_index
-    adj[user, num_users + item] = adj[num_users + item, user] = 1
-    scale = adj.sum(dim=1)
-    scale = torch.where(scale > 0, scale, 1.0) ** -0.5
-    adj = scale[:, None] * adj * scale[None, :]
-    x = torch.cat([model.user_embedding.weight, model.item_embedding.weight])
-    x = x.double()
+    adj, x = adjacency(as_graph(data)), tables(model)
     out = [torch.linalg.matrix_power(adj, k) @ x for k in range(4)]
     total = sum(out, start=torch.zeros_like(x))
     total = total / 4 if model.combine == 'mean' else total
-    return total[:num_users], total[num_users:]
+    return total[: model.num_users], total[model.num_users :]
 
 
 @pytest.mark.parametrize('combine', ['sum', 'mean'])
