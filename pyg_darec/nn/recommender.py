@@ -9,7 +9,7 @@ from torch.nn import Module
 from torch_geometric.data import HeteroData
 
 from pyg_darec.graph import Batch, BipartiteGraph, as_graph
-from pyg_darec.nn.functional import bpr_loss
+from pyg_darec.nn.objectives import BPR, Objective
 
 
 class Step(NamedTuple):
@@ -28,11 +28,17 @@ class Recommender(Module, ABC):
 
     Backbones, aligners and adapted foreign models all show this surface;
     training and evaluation know nothing else. A subclass implements
-    :meth:`encode`, and :meth:`step` where its objective is more than BPR.
+    :meth:`encode`, and :meth:`step` where its loss is more than the
+    :attr:`objective`.
     """
 
     out_dim: int | None = None
     """Width of the embeddings, where it is known before the first step."""
+
+    objective: Objective = BPR()
+    """What rewards interactions in the loss; assign another of
+    :mod:`pyg_darec.nn.objectives` to any model.
+    """
 
     @abstractmethod
     def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
@@ -47,7 +53,14 @@ class Recommender(Module, ABC):
         embeddings. The hook under :meth:`loss` that aligners build on.
         """
         user, item = self.encode(graph)
-        return Step({'bpr': bpr_loss(user, item, batch)}, user, item)
+        return Step(self.supervise(graph, user, item, batch), user, item)
+
+    def supervise(
+        self, graph: BipartiteGraph, user: Tensor, item: Tensor, batch: Batch
+    ) -> dict[str, Tensor]:
+        r"""The term of the :attr:`objective`, by its name."""
+        loss = self.objective(graph, user, item, batch)
+        return {self.objective.name: loss}
 
     def regularize(self, batch: Batch) -> dict[str, Tensor]:
         r"""Weighted loss terms that depend on parameters alone; none by

@@ -1,6 +1,10 @@
 """Losses as pure functions: one equation, one function."""
 
-from pyg_darec.nn.functional.contrast import info_nce, uniformity
+from pyg_darec.nn.functional.contrast import (
+    info_nce,
+    log_partition,
+    uniformity,
+)
 from pyg_darec.nn.functional.kmeans import cluster_means, kmeans
 from pyg_darec.nn.functional.normalize import normalize
 from pyg_darec.nn.functional.ranking import bpr_loss, l2_penalty
@@ -19,6 +23,7 @@ __all__ = [
     'info_nce',
     'kmeans',
     'l2_penalty',
+    'log_partition',
     'match_centers',
     'normalize',
     'orthogonality',

@@ -14,9 +14,10 @@ from torch import Tensor
 from pyg_darec.checks import check_positive
 from pyg_darec.nn.functional.normalize import normalize
 
-# Similarities in a block: as many as stay in the cache of a CPU core, and
-# enough to keep a GPU busy.
-_BLOCK = {'cpu': 1 << 18, 'cuda': 1 << 24}
+# Similarities in a block: as many as stay in the cache of a CPU, and enough to
+# keep a GPU busy; but never so few rows that products with them are slow.
+_BLOCK = {'cpu': 1 << 19, 'cuda': 1 << 24}
+_MIN_ROWS = 64
 
 
 class _WeightedLogSumExp(torch.autograd.Function):
@@ -40,10 +41,15 @@ class _WeightedLogSumExp(torch.autograd.Function):
         is_flat = 2 * limit < -math.log(torch.finfo(anchor.dtype).tiny)
         if is_flat:
             bias = bias - peak
-        # A column of ones gives the row sums with the same product.
+        # One column more adds the bias in the product itself, and one of
+        # ones gives the row sums.
+        left = torch.nn.functional.pad(anchor, (0, 1), value=1.0)
+        right = torch.cat([candidate, bias.unsqueeze(1)], dim=1).t()
+        right = right.contiguous()
         extended = torch.nn.functional.pad(candidate, (0, 1), value=1.0)
+        buffer = anchor.new_empty(0)
         for part in _blocks(anchor, candidate):
-            p = torch.addmm(bias, anchor[part], candidate.t())
+            p = torch.mm(left[part], right, out=buffer.resize_(0))
             if not is_flat:
                 peak = p.amax(dim=1)
                 p -= peak.unsqueeze(1)
@@ -93,7 +99,7 @@ class _LogPotential(torch.autograd.Function):
 
 def _blocks(row: Tensor, col: Tensor) -> Iterator[slice]:
     block = _BLOCK.get(row.device.type, _BLOCK['cuda'])
-    size = max(block // max(col.size(0), 1), 1)
+    size = max(block // max(col.size(0), 1), _MIN_ROWS)
     for start in range(0, row.size(0), size):
         yield slice(start, start + size)
 
@@ -145,14 +151,66 @@ def info_nce(
     dtype = torch.promote_types(anchor.dtype, torch.float32)
     a = normalize(anchor.to(dtype)) / temperature
     p, c = normalize(positive.to(dtype)), normalize(candidate.to(dtype))
-    w = a.new_ones(a.size(0)) if weight is None else weight.to(dtype)
+    attract = (a * p).sum(dim=-1)
+    if weight is not None:
+        attract = attract * weight.to(dtype)
+    repel = _log_partition(a, c, weight, multiplicity, 1 / temperature)
+    return repel - attract.sum()
+
+
+def log_partition(
+    anchor: Tensor,
+    candidate: Tensor,
+    weight: Tensor | None = None,
+    multiplicity: Tensor | None = None,
+) -> Tensor:
+    r"""What a softmax over inner products is divided by, in logarithm and
+    summed over anchors,
+
+    .. math::
+        \sum_i w_i \log \sum_j m_j \exp
+        \langle \mathbf{a}_i, \mathbf{c}_j \rangle.
+
+    Finite for inner products of any size, and without an :math:`(A, C)`
+    matrix that is kept. Differentiable once, in both embeddings.
+
+    Args:
+        anchor (torch.Tensor): The anchors.
+        candidate (torch.Tensor): The candidates, at least one.
+        weight (torch.Tensor, optional): How often each anchor counts.
+            (default: :obj:`None`)
+        multiplicity (torch.Tensor, optional): How often each candidate
+            counts; positive. (default: :obj:`None`)
+
+    Shapes:
+        - **anchor:** :math:`(A, d)`
+        - **candidate:** :math:`(C, d)`
+        - **weight:** :math:`(A)`
+        - **multiplicity:** :math:`(C)`
+        - **output:** :math:`()`
+    """
+    if anchor.size(0) == 0:
+        return anchor.sum()
+    dtype = torch.promote_types(anchor.dtype, torch.float32)
+    a, c = anchor.to(dtype), candidate.to(dtype)
+    return _log_partition(a, c, weight, multiplicity, math.inf)
+
+
+def _log_partition(
+    a: Tensor,
+    c: Tensor,
+    weight: Tensor | None,
+    multiplicity: Tensor | None,
+    limit: float,
+) -> Tensor:
+    w = a.new_ones(a.size(0)) if weight is None else weight.to(a.dtype)
     if multiplicity is None:
         bias = c.new_zeros(c.size(0))
     else:
-        bias = multiplicity.to(dtype).log()
+        bias = multiplicity.to(a.dtype).log()
     with torch.autocast(a.device.type, enabled=False):
-        repel: Tensor = _WeightedLogSumExp.apply(a, c, bias, w, 1 / temperature)
-    return repel - (w * (a * p).sum(dim=-1)).sum()
+        out: Tensor = _WeightedLogSumExp.apply(a, c, bias, w, limit)
+    return out
 
 
 def uniformity(x: Tensor, t: float = 2.0) -> Tensor:

@@ -13,6 +13,7 @@ from pyg_darec.nn.functional import l2_penalty
 from pyg_darec.nn.recommender import Recommender
 
 Penalty = Literal['all', 'batch']
+View = tuple[Tensor, Tensor]  # embeddings of all users, of all items
 
 
 class Backbone(Recommender):

@@ -1,10 +1,88 @@
 """What the contrastive backbones share."""
 
+from abc import abstractmethod
+
+import torch
 from torch import Tensor
 
+from pyg_darec.checks import check_positive, check_weight
+from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.functional import info_nce
+from pyg_darec.nn.models.base import Penalty, View
+from pyg_darec.nn.models.lightgcn import Combine, LightGCN
+from pyg_darec.nn.recommender import Step
 
-View = tuple[Tensor, Tensor]
+
+class ContrastiveLightGCN(LightGCN):
+    r"""LightGCN with a contrastive term beside its own objective.
+
+    A subclass implements :meth:`contrast`.
+
+    Args:
+        num_users (int): The number of users :math:`U`.
+        num_items (int): The number of items :math:`I`.
+        dim (int): The width of the embeddings.
+        num_layers (int): The number of propagations.
+        combine (str): How layers are combined, :obj:`'sum'` or
+            :obj:`'mean'`.
+        edge_dropout (float): The share of interactions that a training step
+            leaves out of the propagation that is scored.
+        ssl_weight (float): The weight of the contrast.
+        temperature (float): The temperature :math:`\tau`.
+        reg_weight (float): The weight of the :math:`\ell_2` penalty.
+        reg (str): What is penalised, :obj:`'all'` parameters or the
+            embeddings of the :obj:`'batch'`.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        dim: int,
+        num_layers: int,
+        combine: Combine,
+        edge_dropout: float,
+        ssl_weight: float,
+        temperature: float,
+        reg_weight: float,
+        reg: Penalty,
+    ) -> None:
+        super().__init__(
+            num_users,
+            num_items,
+            dim,
+            num_layers,
+            combine,
+            edge_dropout,
+            reg_weight,
+            reg,
+        )
+        check_weight(ssl_weight=ssl_weight)
+        check_positive(temperature=temperature)
+        self.ssl_weight = ssl_weight
+        self.temperature = temperature
+
+    @abstractmethod
+    def contrast(
+        self, graph: BipartiteGraph, layers: list[View], batch: Batch
+    ) -> dict[str, Tensor]:
+        r"""The weighted contrastive terms of one step.
+
+        Args:
+            graph (BipartiteGraph): The training graph.
+            layers (list): The layers of the propagation that is scored.
+            batch (tuple): Users, positive items and negative items.
+        """
+
+    def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
+        layers = self.layers(graph)
+        user, item = self.combine_layers(layers)
+        terms = self.supervise(graph, user, item, batch)
+        terms |= self.contrast(graph, layers, batch)
+        return Step(terms, user, item)
 
 
 def contrast_views(
@@ -20,12 +98,13 @@ def contrast_views(
     Args:
         first (tuple): User and item embeddings of the one view.
         second (tuple): User and item embeddings of the other.
-        batch (tuple): Users, then one or more index tensors of items.
+        batch (tuple): Users, then one or more index tensors of items, all
+            of one length.
         temperature (float): The temperature.
     """
     total = first[0].new_zeros(())
-    for n, index in enumerate(batch):
-        a, b = first[min(n, 1)], second[min(n, 1)]
+    groups = batch[0], torch.cat(batch[1:])
+    for a, b, index in zip(first, second, groups, strict=True):
         # Repeated nodes are compared once and count as often as they occur.
         i, count = index.unique(return_counts=True)
         total = total + info_nce(a[i], b[i], b, temperature, count)

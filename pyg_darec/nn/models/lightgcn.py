@@ -4,7 +4,7 @@ from typing import Literal
 from torch import Tensor
 
 from pyg_darec.graph import BipartiteGraph
-from pyg_darec.nn.models.base import Backbone, Penalty
+from pyg_darec.nn.models.base import Backbone, Penalty, View
 
 Combine = Literal['sum', 'mean']
 
@@ -80,33 +80,45 @@ class LightGCN(Backbone):
         self.reset_parameters()
 
     def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
+        return self.combine_layers(self.layers(graph))
+
+    def layers(self, graph: BipartiteGraph) -> list[View]:
+        r"""The embeddings after each propagation of :meth:`encode`, and
+        before the first.
+        """
         self.check_size(graph)
         if self.training:
             graph = graph.drop_edges(self.edge_dropout)
-        return self.combine_layers([graph] * self.num_layers)
+        return self.propagate([graph] * self.num_layers)
 
-    def combine_layers(
+    def propagate(
         self,
         graphs: Sequence[BipartiteGraph],
         perturb: Callable[[Tensor], Tensor] = lambda x: x,
-    ) -> tuple[Tensor, Tensor]:
-        r"""Propagates over one graph a layer and combines the layers.
+    ) -> list[View]:
+        r"""Propagates over one graph a layer; returns all layers.
 
         Args:
             graphs (Sequence[BipartiteGraph]): The graph of each layer.
             perturb (callable, optional): What is done to the embeddings
                 after each layer. (default: nothing)
         """
-        user, item = self.user_embedding.weight, self.item_embedding.weight
-        out_user, out_item = user, item
+        pair = self.user_embedding.weight, self.item_embedding.weight
+        layers = [pair]
         for graph in graphs:
-            user, item = graph.propagate(user, item)
-            user, item = perturb(user), perturb(item)
-            out_user, out_item = out_user + user, out_item + item
+            user, item = graph.propagate(*pair)
+            pair = perturb(user), perturb(item)
+            layers.append(pair)
+        return layers
+
+    def combine_layers(self, layers: Sequence[View]) -> View:
+        r"""The sum or the mean of the layers."""
+        user, item = layers[0]
+        for next_user, next_item in layers[1:]:
+            user, item = user + next_user, item + next_item
         if self.combine == 'mean':
-            scale = 1 / (len(graphs) + 1)
-            out_user, out_item = scale * out_user, scale * out_item
-        return out_user, out_item
+            user, item = user / len(layers), item / len(layers)
+        return user, item
 
     def extra_args(self) -> str:
         return f"{super().extra_args()}, combine='{self.combine}'"

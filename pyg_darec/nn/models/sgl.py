@@ -3,17 +3,18 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from pyg_darec.checks import check_positive, check_weight
 from pyg_darec.graph import Batch, BipartiteGraph
-from pyg_darec.nn.models.base import Penalty
-from pyg_darec.nn.models.contrast import contrast_views
-from pyg_darec.nn.models.lightgcn import Combine, LightGCN
-from pyg_darec.nn.recommender import Step
+from pyg_darec.nn.models.base import Penalty, View
+from pyg_darec.nn.models.contrast import (
+    ContrastiveLightGCN,
+    contrast_views,
+)
+from pyg_darec.nn.models.lightgcn import Combine
 
 Augmentation = Literal['edge_drop', 'node_drop', 'random_walk']
 
 
-class SGL(LightGCN):
+class SGL(ContrastiveLightGCN):
     r"""Self-supervised graph learning from the `"Self-supervised Graph
     Learning for Recommendation" <https://arxiv.org/abs/2010.10783>`_ paper:
     LightGCN on the whole graph, and two randomly thinned views
@@ -83,6 +84,8 @@ class SGL(LightGCN):
             num_layers,
             combine,
             edge_dropout=0.0,
+            ssl_weight=ssl_weight,
+            temperature=temperature,
             reg_weight=reg_weight,
             reg=reg,
         )
@@ -95,31 +98,28 @@ class SGL(LightGCN):
             raise ValueError(
                 f"'drop_ratio' needs to be in [0, 1) (got {drop_ratio})"
             )
-        check_weight(ssl_weight=ssl_weight)
-        check_positive(temperature=temperature)
         self.augmentation = augmentation
         self.drop_ratio = drop_ratio
-        self.ssl_weight = ssl_weight
-        self.temperature = temperature
 
-    def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
-        out = super().step(graph, batch)
+    def contrast(
+        self, graph: BipartiteGraph, layers: list[View], batch: Batch
+    ) -> dict[str, Tensor]:
         contrast = contrast_views(
             self._view(graph), self._view(graph), batch, self.temperature
         )
-        out.terms['ssl'] = self.ssl_weight * contrast
-        return out
+        return {'ssl': self.ssl_weight * contrast}
 
-    def _view(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
-        if self.augmentation == 'edge_drop':
-            view = graph.drop_edges(self.drop_ratio)
-            return self.combine_layers([view] * self.num_layers)
-        if self.augmentation == 'node_drop':
-            view = _drop_nodes(graph, self.drop_ratio)
-            return self.combine_layers([view] * self.num_layers)
-        return self.combine_layers(
-            [graph.drop_edges(self.drop_ratio) for _ in range(self.num_layers)]
-        )
+    def _view(self, graph: BipartiteGraph) -> View:
+        if self.augmentation == 'random_walk':
+            graphs = [
+                graph.drop_edges(self.drop_ratio)
+                for _ in range(self.num_layers)
+            ]
+        elif self.augmentation == 'node_drop':
+            graphs = [_drop_nodes(graph, self.drop_ratio)] * self.num_layers
+        else:
+            graphs = [graph.drop_edges(self.drop_ratio)] * self.num_layers
+        return self.combine_layers(self.propagate(graphs))
 
 
 def _drop_nodes(graph: BipartiteGraph, p: float) -> BipartiteGraph:

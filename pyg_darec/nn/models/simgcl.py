@@ -1,16 +1,18 @@
 import torch
 from torch import Tensor
 
-from pyg_darec.checks import check_positive, check_weight
+from pyg_darec.checks import check_weight
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.functional import normalize
-from pyg_darec.nn.models.base import Penalty
-from pyg_darec.nn.models.contrast import contrast_views
-from pyg_darec.nn.models.lightgcn import Combine, LightGCN
-from pyg_darec.nn.recommender import Step
+from pyg_darec.nn.models.base import Penalty, View
+from pyg_darec.nn.models.contrast import (
+    ContrastiveLightGCN,
+    contrast_views,
+)
+from pyg_darec.nn.models.lightgcn import Combine
 
 
-class SimGCL(LightGCN):
+class SimGCL(ContrastiveLightGCN):
     r"""Simple graph contrastive learning from the `"Are Graph Augmentations
     Necessary? Simple Graph Contrastive Learning for Recommendation"
     <https://arxiv.org/abs/2112.08679>`_ paper: LightGCN, and two views of each
@@ -75,27 +77,26 @@ class SimGCL(LightGCN):
             num_layers,
             combine,
             edge_dropout=0.0,
+            ssl_weight=ssl_weight,
+            temperature=temperature,
             reg_weight=reg_weight,
             reg=reg,
         )
-        check_weight(eps=eps, ssl_weight=ssl_weight)
-        check_positive(temperature=temperature)
+        check_weight(eps=eps)
         self.eps = eps
-        self.ssl_weight = ssl_weight
-        self.temperature = temperature
 
-    def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
-        out = super().step(graph, batch)
-        graphs = [graph] * self.num_layers
+    def contrast(
+        self, graph: BipartiteGraph, layers: list[View], batch: Batch
+    ) -> dict[str, Tensor]:
         user, pos, _ = batch
         contrast = contrast_views(
-            self.combine_layers(graphs, self._shift),
-            self.combine_layers(graphs, self._shift),
-            (user, pos),
-            self.temperature,
+            self._view(graph), self._view(graph), (user, pos), self.temperature
         )
-        out.terms['ssl'] = self.ssl_weight * contrast
-        return out
+        return {'ssl': self.ssl_weight * contrast}
+
+    def _view(self, graph: BipartiteGraph) -> View:
+        graphs = [graph] * self.num_layers
+        return self.combine_layers(self.propagate(graphs, self._shift))
 
     def _shift(self, x: Tensor) -> Tensor:
         return x + self.eps * normalize(torch.rand_like(x)) * x.sign()

@@ -3,7 +3,12 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from pyg_darec.nn.functional import contrast, info_nce, uniformity
+from pyg_darec.nn.functional import (
+    contrast,
+    info_nce,
+    log_partition,
+    uniformity,
+)
 
 
 def cosine(x: Tensor, y: Tensor) -> Tensor:
@@ -41,6 +46,7 @@ def inputs(num: int = 5, size: int = 7, d: int = 3) -> list[Tensor]:
 @pytest.fixture(params=[1 << 18, 8], ids=['one block', 'many blocks'])
 def block(request: pytest.FixtureRequest, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setitem(contrast._BLOCK, 'cpu', request.param)
+    monkeypatch.setattr(contrast, '_MIN_ROWS', 1)
 
 
 @pytest.mark.parametrize('tau', [0.1, 1.0])
@@ -55,6 +61,19 @@ def test_info_nce_equals_the_formula(tau: float) -> None:
     expected = info_nce_reference(a, p, c, tau, ones, ones)
     assert torch.allclose(info_nce(a, p, c, tau), expected)
     assert gradcheck(lambda *x: info_nce(*x, tau, w, m), (a, p, c))
+
+
+@pytest.mark.usefixtures('block')
+def test_log_partition_equals_the_formula() -> None:
+    a, _, c = inputs()
+    w = torch.tensor([1.0, 2.0, 1.0, 3.0, 1.0])
+    m = torch.tensor([1.0, 1.0, 2.0, 1.0, 4.0, 1.0, 1.0])
+    expected = (w * ((a @ c.t()).exp() * m).sum(dim=1).log()).sum()
+    assert torch.allclose(log_partition(a, c, w, m), expected)
+    assert gradcheck(lambda *x: log_partition(*x, w, m), (a, c))
+    large = log_partition(1e4 * a, 1e4 * c)
+    assert torch.allclose(large, 1e8 * (a @ c.t()).amax(dim=1).sum())
+    assert log_partition(a[:0], c) == 0
 
 
 def test_multiplicity_is_repetition() -> None:
