@@ -9,7 +9,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from torch_geometric.data import HeteroData
 
 from pyg_darec.checks import check_embeddings, check_index
-from pyg_darec.sparse import CSR, SpMM
+from pyg_darec.sparse import CSR, Propagate
 
 EdgeType = tuple[str, str, str]
 EDGE_TYPE: EdgeType = ('user', 'rates', 'item')
@@ -185,14 +185,9 @@ class BipartiteGraph:
         half = user.dtype in (torch.float16, torch.bfloat16)
         dtype = torch.float32 if half else user.dtype
         weight = self.weight.to(dtype)
-        to_user, to_item = self._matrices(dtype)
-        u, i = self.edge_index
         with torch.autocast(self.device.type, enabled=False):
-            out_user = SpMM.apply(
-                item.to(dtype), weight, (to_user, to_item), (u, i)
-            )
-            out_item = SpMM.apply(
-                user.to(dtype), weight, (to_item, to_user), (i, u)
+            out_user, out_item = Propagate.apply(
+                user.to(dtype), item.to(dtype), weight, *self._matrices(dtype)
             )
         return out_user.to(user.dtype), out_item.to(item.dtype)
 

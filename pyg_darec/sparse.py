@@ -47,28 +47,45 @@ class CSR(NamedTuple):
         return CSR(ptr, col, order, self.shape)
 
 
-class SpMM(torch.autograd.Function):
-    """``A @ x`` whose backward uses the stored transpose, never a sort."""
+class Propagate(torch.autograd.Function):
+    """``A @ item`` and ``A.T @ user`` in one. Both directions of the matrix
+    are stored, so that backward sorts nothing, and the gradient of the
+    weights is a product that is only taken where there are edges.
+    """
 
     @staticmethod
     def forward(
         ctx: Any,
-        x: Tensor,
+        user: Tensor,
+        item: Tensor,
         weight: Tensor,
-        matrices: tuple[Tensor, Tensor],
-        ends: tuple[Tensor, Tensor],
-    ) -> Tensor:
-        ctx.transpose, ctx.ends = matrices[1], ends
-        ctx.save_for_backward(x if weight.requires_grad else x.new_empty(0))
-        return matrices[0] @ x
+        to_user: Tensor,
+        to_item: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        ctx.matrices = to_user, to_item
+        if weight.requires_grad:
+            ctx.save_for_backward(user, item)
+        return to_user @ item, to_item @ user
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        grad_x = grad_weight = None
-        if ctx.needs_input_grad[0]:
-            grad_x = ctx.transpose @ grad.contiguous()
-        if ctx.needs_input_grad[1]:
-            (x,), (row, col) = ctx.saved_tensors, ctx.ends
-            grad_weight = (grad[row] * x[col]).sum(dim=-1)
-        return grad_x, grad_weight, None, None
+    def backward(
+        ctx: Any, grad_user: Tensor, grad_item: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        to_user, to_item = ctx.matrices
+        out: list[Tensor | None] = [None] * 5
+        with torch.autocast(grad_user.device.type, enabled=False):
+            if ctx.needs_input_grad[0]:
+                out[0] = to_user @ grad_item.contiguous()
+            if ctx.needs_input_grad[1]:
+                out[1] = to_item @ grad_user.contiguous()
+            if ctx.needs_input_grad[2]:
+                user, item = ctx.saved_tensors
+                left = torch.cat([grad_user, user], dim=-1)
+                right = torch.cat([item, grad_item], dim=-1)
+                # The rows of this matrix are in the order of the weights.
+                product = torch.sparse.sampled_addmm(
+                    to_user, left, right.t(), beta=0.0
+                )
+                out[2] = product.values()
+        return tuple(out)

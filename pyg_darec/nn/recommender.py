@@ -35,10 +35,27 @@ class Recommender(Module, ABC):
     out_dim: int | None = None
     """Width of the embeddings, where it is known before the first step."""
 
-    objective: Objective = BPR()
-    """What rewards interactions in the loss; assign another of
-    :mod:`pyg_darec.nn.objectives` to any model.
-    """
+    _objective: Objective = BPR()
+
+    @property
+    def objective(self) -> Objective:
+        r"""What rewards interactions in the loss; assign another of
+        :mod:`pyg_darec.nn.objectives` to any model.
+
+        Raises:
+            TypeError: If what is assigned is no
+                :class:`~pyg_darec.nn.objectives.Objective`.
+        """
+        return self._objective
+
+    @objective.setter
+    def objective(self, objective: Objective) -> None:
+        if not isinstance(objective, Objective):
+            raise TypeError(
+                "'objective' needs to be an 'Objective', such as "
+                f"'SampledSoftmax()' (got {objective!r})"
+            )
+        self._objective = objective
 
     @abstractmethod
     def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:

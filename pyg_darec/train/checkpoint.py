@@ -120,6 +120,7 @@ def describe_model(model: Module) -> str:
             and key != 'training'
             and isinstance(value, str | int | float | dict | None)
         }
+        | {'objective': repr(module.objective)}
         for name, module in model.named_modules()
         # Other modules may count steps in such values.
         if isinstance(module, Recommender)

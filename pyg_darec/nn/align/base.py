@@ -8,6 +8,7 @@ from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.functional import l2_penalty
 from pyg_darec.nn.models import as_recommender
 from pyg_darec.nn.models.foreign import Embed
+from pyg_darec.nn.objectives import Objective
 from pyg_darec.nn.recommender import Recommender, Step
 
 
@@ -57,6 +58,15 @@ class Aligner(Recommender):
     @property
     def out_dim(self) -> int | None:  # type: ignore[override]
         return self.model.out_dim
+
+    @property
+    def objective(self) -> Objective:
+        r"""That of the wrapped model, which assigning changes."""
+        return self.model.objective
+
+    @objective.setter
+    def objective(self, objective: Objective) -> None:
+        self.model.objective = objective
 
     def align(
         self, graph: BipartiteGraph, batch: Batch, user: Tensor, item: Tensor

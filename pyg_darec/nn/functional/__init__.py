@@ -5,9 +5,15 @@ from pyg_darec.nn.functional.contrast import (
     log_partition,
     uniformity,
 )
-from pyg_darec.nn.functional.kmeans import cluster_means, kmeans
+from pyg_darec.nn.functional.kmeans import cluster_means, kmeans, lloyd
 from pyg_darec.nn.functional.normalize import normalize
-from pyg_darec.nn.functional.ranking import bpr_loss, l2_penalty
+from pyg_darec.nn.functional.ranking import (
+    bce_loss,
+    bpr_loss,
+    direct_au_loss,
+    l2_penalty,
+    softmax_loss,
+)
 from pyg_darec.nn.functional.structure import (
     center_alignment,
     gram_distance,
@@ -16,16 +22,20 @@ from pyg_darec.nn.functional.structure import (
 )
 
 __all__ = [
+    'bce_loss',
     'bpr_loss',
     'center_alignment',
     'cluster_means',
+    'direct_au_loss',
     'gram_distance',
     'info_nce',
     'kmeans',
     'l2_penalty',
+    'lloyd',
     'log_partition',
     'match_centers',
     'normalize',
     'orthogonality',
+    'softmax_loss',
     'uniformity',
 ]

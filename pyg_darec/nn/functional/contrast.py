@@ -18,10 +18,15 @@ from pyg_darec.nn.functional.normalize import normalize
 # keep a GPU busy; but never so few rows that products with them are slow.
 _BLOCK = {'cpu': 1 << 19, 'cuda': 1 << 24}
 _MIN_ROWS = 64
+# Logits up to here need no shift: a sum of a billion exponentials is finite in
+# every dtype with the range of float32.
+_SAFE = 40.0
 
 
 class _WeightedLogSumExp(torch.autograd.Function):
-    """``sum_i w_i logsumexp_j(<a_i, c_j> + b_j)``."""
+    """``sum_i w_i logsumexp_j(<a_i, c_j> + b_j)``, with the products over all
+    pairs in a dtype of their own.
+    """
 
     @staticmethod
     def forward(
@@ -31,34 +36,38 @@ class _WeightedLogSumExp(torch.autograd.Function):
         bias: Tensor,
         w: Tensor,
         limit: float,
+        dtype: torch.dtype,
     ) -> Tensor:
         total = anchor.new_zeros(())
         grad_a = torch.empty_like(anchor)
         grad_c = torch.zeros_like(candidate)
-        peak = bias.amax() + limit
-        # Subtracting what no logit can exceed saves a pass over the block,
-        # unless every one could then underflow.
-        is_flat = 2 * limit < -math.log(torch.finfo(anchor.dtype).tiny)
-        if is_flat:
-            bias = bias - peak
+        peak = bias.amax()
+        bias = bias - peak
         # One column more adds the bias in the product itself, and one of
         # ones gives the row sums.
-        left = torch.nn.functional.pad(anchor, (0, 1), value=1.0)
+        left = torch.nn.functional.pad(anchor, (0, 1), value=1.0).to(dtype)
         right = torch.cat([candidate, bias.unsqueeze(1)], dim=1).t()
-        right = right.contiguous()
+        right = right.to(dtype).contiguous()
         extended = torch.nn.functional.pad(candidate, (0, 1), value=1.0)
-        buffer = anchor.new_empty(0)
+        extended = extended.to(dtype)
+        buffer = left.new_empty(0)
         for part in _blocks(anchor, candidate):
             p = torch.mm(left[part], right, out=buffer.resize_(0))
-            if not is_flat:
-                peak = p.amax(dim=1)
-                p -= peak.unsqueeze(1)
-            moment = p.exp_() @ extended
+            # Another pass over the block that small logits do without.
+            top = p.amax(dim=1) if limit > _SAFE else None
+            if top is not None:
+                p -= top.unsqueeze(1)
+            moment = (p.exp_() @ extended).to(anchor.dtype)
             norm = moment[:, -1]
-            total += (w[part] * (norm.log() + peak)).sum()
+            log_norm = norm.log() + peak + (0 if top is None else top)
+            total += (w[part] * log_norm).sum()
             scale = (w[part] / norm).unsqueeze(1)
             torch.mul(moment[:, :-1], scale, out=grad_a[part])
-            grad_c.addmm_(p.t(), anchor[part] * scale)
+            pull = (anchor[part] * scale).to(p.dtype)
+            if p.dtype == grad_c.dtype:
+                grad_c.addmm_(p.t(), pull)
+            else:
+                grad_c += p.t() @ pull
         ctx.save_for_backward(grad_a, grad_c)
         return total
 
@@ -66,7 +75,7 @@ class _WeightedLogSumExp(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         grad_a, grad_c = ctx.saved_tensors
-        return grad * grad_a, grad * grad_c, None, None, None
+        return grad * grad_a, grad * grad_c, None, None, None, None
 
 
 class _LogPotential(torch.autograd.Function):
@@ -123,7 +132,9 @@ def info_nce(
 
     Weights and multiplicities let repeated rows be given once. It stays
     finite at any temperature, for zero rows and for duplicates, and keeps no
-    :math:`(A, C)` matrix. Differentiable once.
+    :math:`(A, C)` matrix. Differentiable once. Under bfloat16 autocast, the
+    products over all pairs are in bfloat16 where :math:`\tau \geq 0.025`,
+    and everything else in float32.
 
     Args:
         anchor (torch.Tensor): The anchors.
@@ -193,7 +204,12 @@ def log_partition(
         return anchor.sum()
     dtype = torch.promote_types(anchor.dtype, torch.float32)
     a, c = anchor.to(dtype), candidate.to(dtype)
-    return _log_partition(a, c, weight, multiplicity, math.inf)
+    limit = math.inf
+    if a.device.type == 'cpu':
+        # On a GPU, the host would have to wait for the answer.
+        peaks = (x.detach().norm(dim=-1).amax() for x in (a, c))
+        limit = math.prod(float(peak) for peak in peaks)
+    return _log_partition(a, c, weight, multiplicity, limit)
 
 
 def _log_partition(
@@ -208,8 +224,13 @@ def _log_partition(
         bias = c.new_zeros(c.size(0))
     else:
         bias = multiplicity.to(a.dtype).log()
-    with torch.autocast(a.device.type, enabled=False):
-        out: Tensor = _WeightedLogSumExp.apply(a, c, bias, w, limit)
+    device, dtype = a.device.type, a.dtype
+    if torch.is_autocast_enabled(device) and limit <= _SAFE:
+        # Large logits would lose the differences that matter.
+        low = torch.get_autocast_dtype(device)
+        dtype = low if low == torch.bfloat16 else dtype
+    with torch.autocast(device, enabled=False):
+        out: Tensor = _WeightedLogSumExp.apply(a, c, bias, w, limit, dtype)
     return out
 
 

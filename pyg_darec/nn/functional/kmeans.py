@@ -1,6 +1,11 @@
 import torch
 from torch import Tensor
 
+# Distances in a block: as many as stay in the cache of a CPU, and enough to
+# keep a GPU busy.
+_BLOCK = {'cpu': 1 << 18, 'cuda': 1 << 24}
+_FEW_CLUSTERS = 64
+
 
 @torch.no_grad()
 def kmeans(x: Tensor, num_clusters: int, num_iters: int = 10) -> Tensor:
@@ -15,7 +20,9 @@ def kmeans(x: Tensor, num_clusters: int, num_iters: int = 10) -> Tensor:
 
     Args:
         x (torch.Tensor): The points.
-        num_clusters (int): The number of clusters :math:`K`.
+        num_clusters (int): The number of clusters :math:`K`. The start is a
+            loop over them; for thousands of clusters, draw it in another
+            way and call :func:`lloyd`.
         num_iters (int, optional): The number of updates of the centres.
             (default: :obj:`10`)
 
@@ -35,12 +42,40 @@ def kmeans(x: Tensor, num_clusters: int, num_iters: int = 10) -> Tensor:
             f'{x.size(0)} (got {num_clusters})'
         )
     x = x.to(torch.promote_types(x.dtype, torch.float32))
+    return lloyd(x, _plus_plus(x, num_clusters), num_iters)[0]
+
+
+@torch.no_grad()
+def lloyd(
+    x: Tensor, center: Tensor, num_iters: int = 10
+) -> tuple[Tensor, Tensor]:
+    r"""Lloyd's algorithm from a given start: moves every centre to the mean
+    of the points nearest to it. One without points stays where it is.
+
+    Args:
+        x (torch.Tensor): The points.
+        center (torch.Tensor): The centres to start from.
+        num_iters (int, optional): The number of updates of the centres.
+            (default: :obj:`10`)
+
+    Returns:
+        The cluster of every point, and the centres, of which its own is the
+        nearest.
+
+    Shapes:
+        - **x:** :math:`(N, d)`
+        - **center:** :math:`(K, d)`
+        - **output:** :math:`(N)`, of dtype :obj:`torch.long`, and
+          :math:`(K, d)`
+    """
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    center = center.to(x.dtype)
     with torch.autocast(x.device.type, enabled=False):
-        center = _plus_plus(x, num_clusters)
         for _ in range(num_iters):
-            mean, count = cluster_means(x, _assign(x, center), num_clusters)
+            cluster = _assign(x, center)
+            mean, count = cluster_means(x, cluster, center.size(0))
             center = torch.where(count > 0, mean, center)
-        return _assign(x, center)
+        return _assign(x, center), center
 
 
 def cluster_means(
@@ -54,6 +89,16 @@ def cluster_means(
         - **cluster:** :math:`(N)`
         - **output:** :math:`(K, d)` and :math:`(K, 1)`
     """
+    if num_clusters > _FEW_CLUSTERS:
+        ones = x.new_ones(x.size(0), 1)
+        total, count = (
+            value.new_zeros(num_clusters, value.size(-1)).index_add(
+                0, cluster, value
+            )
+            for value in (x, ones)
+        )
+        return total / count.clamp(min=1), count
+    # As a product, no two points wait for each other to add to one sum.
     member = torch.nn.functional.one_hot(cluster, num_clusters).to(x.dtype)
     count = member.sum(dim=0).unsqueeze(-1)
     return (member.t() @ x) / count.clamp(min=1), count
@@ -61,8 +106,14 @@ def cluster_means(
 
 def _assign(x: Tensor, center: Tensor) -> Tensor:
     # |x|^2 is the same for every centre.
-    score = torch.addmm(center.square().sum(dim=-1), x, center.t(), alpha=-2.0)
-    return score.argmin(dim=-1)
+    square = center.square().sum(dim=-1)
+    block = _BLOCK.get(x.device.type, _BLOCK['cuda'])
+    size = max(block // center.size(0), 1)
+    parts = [
+        torch.addmm(square, part, center.t(), alpha=-2.0).argmin(dim=-1)
+        for part in x.split(size)
+    ]
+    return torch.cat(parts)
 
 
 def _plus_plus(x: Tensor, num_clusters: int) -> Tensor:

@@ -25,7 +25,9 @@ _HELP = (
 
 class ForeignModel(Recommender):
     r"""Gives any module the surface of a :class:`Recommender`, without
-    touching its code. :func:`as_recommender` makes it.
+    touching its code. :func:`as_recommender` makes it. A module with a
+    :obj:`loss(data, batch)` of its own is trained with that and no
+    :obj:`objective`.
 
     Args:
         model (torch.nn.Module): The module.
@@ -49,9 +51,9 @@ class ForeignModel(Recommender):
         self._has_loss = own is not None and _required(own) == ['data', 'batch']
         if own is not None and not self._has_loss:
             warnings.warn(
-                f"'{type(model).__name__}.loss' is not used, and BPR is: a "
-                "loss of one's own is called as loss(data, batch) (got "
-                f'loss({", ".join(_required(own))}))'
+                f"'{type(model).__name__}.loss' is not used, and the "
+                "'objective' is: a loss of one's own is called as loss(data, "
+                f'batch) (got loss({", ".join(_required(own))}))'
             )
 
     def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
@@ -135,7 +137,8 @@ def as_recommender(model: Module, embed: Embed | None = None) -> Recommender:
       such a dictionary.
 
     A module without a :obj:`loss(data, batch)`, which returns the loss or the
-    loss and its terms, is trained with BPR.
+    loss and its terms, is trained with the :obj:`objective` of what is
+    returned here, BPR by default.
 
     Raises:
         TypeError: If :obj:`model` is none of these.

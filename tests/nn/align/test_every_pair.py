@@ -4,12 +4,35 @@ import pytest
 import torch
 from conformance.graphs import random_batch, random_data
 
+from pyg_darec.graph import as_graph
 from pyg_darec.nn.align import DaRecAlign, RLMRecConAlign, RLMRecGenAlign
-from pyg_darec.nn.models import GCCF, NGCF, SGL, LightGCN, SimGCL
+from pyg_darec.nn.models import (
+    DCCF,
+    GCCF,
+    NCL,
+    NGCF,
+    SGL,
+    AutoCF,
+    LightGCL,
+    LightGCN,
+    SimGCL,
+)
+
+BACKBONES = [
+    LightGCN,
+    NGCF,
+    GCCF,
+    SGL,
+    SimGCL,
+    LightGCL,
+    NCL,
+    DCCF,
+    AutoCF,
+]
 
 
 @pytest.mark.parametrize('align', [DaRecAlign, RLMRecConAlign, RLMRecGenAlign])
-@pytest.mark.parametrize('backbone', [LightGCN, NGCF, GCCF, SGL, SimGCL])
+@pytest.mark.parametrize('backbone', BACKBONES)
 def test_trains(backbone: type, align: type) -> None:
     torch.manual_seed(0)
     data = random_data()
@@ -17,6 +40,8 @@ def test_trains(backbone: type, align: type) -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     batch = random_batch(data)
     losses = []
+    # After the warm-up that a backbone may have.
+    model.renew(as_graph(data), 100, 0)
     for _ in range(40):
         loss, _ = model.loss(data, batch)
         optimizer.zero_grad()

@@ -118,6 +118,23 @@ def test_stays_finite(tau: float, dtype: torch.dtype) -> None:
         assert grad.dtype == dtype
 
 
+@pytest.mark.parametrize(('tau', 'rtol'), [(0.1, 0.01), (1e-3, 0.0)])
+def test_bfloat16_autocast(tau: float, rtol: float) -> None:
+    """In bfloat16 where it is accurate enough, in float32 where not."""
+    torch.manual_seed(0)
+    x = torch.randn(50, 8, requires_grad=True)
+    y = torch.randn(50, 8)
+    exact = info_nce(x, y, y, tau)
+    (exact_grad,) = torch.autograd.grad(exact, x)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        loss = info_nce(x, y, y, tau)
+    (grad,) = torch.autograd.grad(loss, x)
+    assert loss.dtype == grad.dtype == torch.float32
+    assert torch.allclose(loss, exact, rtol=rtol)
+    assert (grad - exact_grad).norm() <= rtol * exact_grad.norm()
+    assert torch.equal(grad, exact_grad) == (rtol == 0)
+
+
 def test_empty_and_bad_input() -> None:
     empty = torch.empty(0, 3, requires_grad=True)
     assert info_nce(empty, empty, torch.randn(4, 3), 0.2) == 0

@@ -1,8 +1,11 @@
+import importlib
+
 import pytest
 import torch
 from torch.autograd import gradcheck
 
 from pyg_darec.nn.functional import cluster_means, kmeans
+from pyg_darec.nn.functional.kmeans import lloyd
 
 
 def blobs() -> tuple[torch.Tensor, torch.Tensor]:
@@ -28,6 +31,35 @@ def test_result_is_a_fixed_point() -> None:
     assert count.sum() == 60
 
 
+@pytest.mark.parametrize('num', [7, 90])
+@pytest.mark.parametrize('block', [1, 300, 10**6])
+def test_lloyd_equals_a_loop(
+    num: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module('pyg_darec.nn.functional.kmeans')
+    monkeypatch.setitem(module._BLOCK, 'cpu', block)
+    torch.manual_seed(0)
+    x = torch.randn(200, 3).double()
+    start = torch.cat([x[: num - 1], torch.full((1, 3), 50.0)])
+    expected = start.clone()
+    for _ in range(4):
+        near = torch.cdist(x, expected).argmin(dim=1)
+        for k in near.unique():
+            expected[k] = x[near == k].mean(dim=0)
+    cluster, center = lloyd(x, start, num_iters=4)
+    assert torch.allclose(center, expected)
+    assert (center[-1] == 50).all()  # without points, it stays
+    assert torch.equal(cluster, torch.cdist(x, expected).argmin(dim=1))
+
+
+def test_lloyd_without_updates() -> None:
+    x, start = torch.randn(9, 3), torch.randn(2, 3)
+    cluster, center = lloyd(x.bfloat16(), start, num_iters=0)
+    assert torch.equal(center, start)
+    x = x.bfloat16().float()
+    assert torch.equal(cluster, torch.cdist(x, start).argmin(dim=1))
+
+
 def test_reproducible_from_the_global_seed() -> None:
     x = blobs()[0]
     torch.manual_seed(3)
@@ -44,15 +76,18 @@ def test_few_or_equal_points(num: int) -> None:
     assert len(kmeans(points, 5).unique()) == 5
 
 
-def test_cluster_means() -> None:
+@pytest.mark.parametrize('num', [4, 100])
+def test_cluster_means(num: int) -> None:
     x = torch.randn(6, 3, dtype=torch.float64, requires_grad=True)
     cluster = torch.tensor([0, 0, 2, 2, 2, 0])
-    mean, count = cluster_means(x, cluster, 4)
+    mean, count = cluster_means(x, cluster, num)
+    assert mean.shape == (num, 3)
+    assert count.shape == (num, 1)
     assert torch.allclose(mean[0], x[cluster == 0].mean(dim=0))
     assert torch.allclose(mean[2], x[cluster == 2].mean(dim=0))
-    assert count.flatten().tolist() == [3, 0, 3, 0]
+    assert count.flatten().tolist() == [3, 0, 3] + [0] * (num - 3)
     assert (mean[[1, 3]] == 0).all()
-    assert gradcheck(lambda x: cluster_means(x, cluster, 4)[0], (x,))
+    assert gradcheck(lambda x: cluster_means(x, cluster, num)[0], (x,))
 
 
 @pytest.mark.parametrize('num', [0, 6])

@@ -1,15 +1,15 @@
 import pytest
 import torch
+from conformance.backbone import BackboneConformance
 from conformance.dense import adjacency, tables
 from conformance.graphs import random_data
-from conformance.recommender import RecommenderConformance
 from torch_geometric.data import HeteroData
 
 from pyg_darec.graph import as_graph
 from pyg_darec.nn.models import GCCF
 
 
-class TestConformance(RecommenderConformance):
+class TestConformance(BackboneConformance):
     expected_repr = 'GCCF(30, 20, 8, num_layers=3)'
 
     def make(self, data: HeteroData) -> GCCF:

@@ -1,8 +1,8 @@
 import pytest
 import torch
+from conformance.backbone import BackboneConformance
 from conformance.dense import adjacency, tables
 from conformance.graphs import RATES, random_batch, random_data
-from conformance.recommender import RecommenderConformance
 from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import LightGCN as PyGLightGCN
@@ -11,7 +11,7 @@ from pyg_darec.graph import as_graph
 from pyg_darec.nn.models import LightGCN
 
 
-class TestConformance(RecommenderConformance):
+class TestConformance(BackboneConformance):
     expected_repr = "LightGCN(30, 20, 8, num_layers=3, combine='sum')"
 
     def make(self, data: HeteroData) -> LightGCN:

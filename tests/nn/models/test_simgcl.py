@@ -1,8 +1,8 @@
 import pytest
 import torch
+from conformance.backbone import BackboneConformance
 from conformance.dense import adjacency, contrast, tables
 from conformance.graphs import random_batch, random_data
-from conformance.recommender import RecommenderConformance
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -10,7 +10,7 @@ from pyg_darec.graph import as_graph
 from pyg_darec.nn.models import SimGCL
 
 
-class TestConformance(RecommenderConformance):
+class TestConformance(BackboneConformance):
     expected_repr = "SimGCL(30, 20, 8, num_layers=3, combine='sum')"
 
     def make(self, data: HeteroData) -> SimGCL:
