@@ -28,7 +28,9 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/propagation.py
 	$(BIN)/python benchmarks/training_step.py --root $(YELP)
 	$(BIN)/python benchmarks/evaluation.py --root $(YELP)
-	$(BIN)/python benchmarks/lightgcn.py --root $(YELP)
+	$(BIN)/python benchmarks/steps.py --root $(YELP)
+	$(BIN)/python benchmarks/backbones.py --root $(YELP) \
+	    --output runs/backbones
 	$(BIN)/python benchmarks/alignment.py --output runs/alignment.json
 
 # torch-scatter and torch-sparse come as source: about ten minutes.

@@ -18,6 +18,7 @@ from torch.nn.functional import (
 )
 
 from pyg_darec.graph import Batch, BipartiteGraph
+from pyg_darec.nn.models.lightgcl import low_rank
 
 Loss = Callable[[Batch], Tensor]
 
@@ -164,6 +165,29 @@ def simgcl(model: Any, graph: PlainGraph) -> Loss:
     return loss
 
 
+def lightgcl(model: Any, graph: PlainGraph) -> Loss:
+    p, q = (factor.float() for factor in low_rank(graph.graph, model.rank))
+
+    def loss(batch: Batch) -> Tensor:
+        adj = graph.drop(model.edge_dropout)
+        layers = propagate(adj, table(model), model.num_layers)
+        x = sum(layers)
+        anchor = layers[0]
+        for layer in layers[:-1]:
+            user, item = graph.split(layer)
+            anchor = anchor + torch.cat(
+                [p @ (q.t() @ item), q @ (p.t() @ user)]
+            )
+        ssl = x.new_zeros(())
+        for n, index in enumerate((batch[0], torch.cat(batch[1:]))):
+            a, b = graph.split(anchor)[n], graph.split(x)[n]
+            near = info_nce(a[index], b[index], b, model.temperature)
+            ssl = ssl + near / index.numel()
+        return bpr(graph, x, batch) + model.ssl_weight * ssl + penalty(model)
+
+    return loss
+
+
 def ncl(model: Any, graph: PlainGraph) -> Loss:
     def loss(batch: Batch) -> Tensor:
         layers = propagate(graph.adj, table(model), model.num_layers)
@@ -279,6 +303,7 @@ PLAIN: dict[str, Callable[[Any, PlainGraph], Loss]] = {
     'GCCF': gccf,
     'SGL': sgl,
     'SimGCL': simgcl,
+    'LightGCL': lightgcl,
     'NCL': ncl,
     'DCCF': dccf,
     'AutoCF': autocf,

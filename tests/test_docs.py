@@ -85,7 +85,14 @@ def test_finds_blocks(tmp_path: Path) -> None:
 
 def test_pages_have_blocks() -> None:
     names = {page.name for page in PAGES if python_blocks(page)}
-    assert {'index.md', 'wrapping.md', 'data.md', 'training.md'} <= names
+    assert {
+        'index.md',
+        'wrapping.md',
+        'backbones.md',
+        'data.md',
+        'training.md',
+        'objectives.md',
+    } <= names
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)

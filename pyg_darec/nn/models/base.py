@@ -19,8 +19,9 @@ View = tuple[Tensor, Tensor]  # embeddings of all users, of all items
 class Backbone(Recommender):
     r"""A collaborative model with one input embedding per user and item.
 
-    A subclass implements :meth:`encode`; if its objective is more than BPR
-    it overrides :meth:`step`, adding to the terms of :obj:`super().step`.
+    A subclass implements :meth:`encode`; if its loss is more than the
+    objective it overrides :meth:`step`, adding to the terms of
+    :obj:`super().step`.
 
     Args:
         num_users (int): The number of users :math:`U`.

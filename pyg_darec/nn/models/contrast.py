@@ -85,15 +85,31 @@ class ContrastiveLightGCN(LightGCN):
         return Step(terms, user, item)
 
 
+def contrast_nodes(
+    first: Tensor, second: Tensor, index: Tensor, temperature: float
+) -> Tensor:
+    r"""The InfoNCE loss between two views of the nodes in :obj:`index`, each
+    against all nodes of the second view, summed over :obj:`index`.
+
+    Args:
+        first (torch.Tensor): The embeddings :math:`(N, d)` of the one view.
+        second (torch.Tensor): The embeddings :math:`(N, d)` of the other.
+        index (torch.Tensor): The nodes :math:`(B)`.
+        temperature (float): The temperature.
+    """
+    # Repeated nodes are compared once and count as often as they occur.
+    i, count = index.unique(return_counts=True)
+    return info_nce(first[i], second[i], second, temperature, count)
+
+
 def contrast_views(
     first: View,
     second: View,
     batch: tuple[Tensor, ...],
     temperature: float,
 ) -> Tensor:
-    r"""The InfoNCE loss between two views of the users and items of a batch,
-    each against all users or all items of the second view, summed over its
-    index tensors and divided by its size.
+    r"""The sum of :func:`contrast_nodes` over the users and the items of a
+    batch, divided by its size.
 
     Args:
         first (tuple): User and item embeddings of the one view.
@@ -102,10 +118,9 @@ def contrast_views(
             of one length.
         temperature (float): The temperature.
     """
-    total = first[0].new_zeros(())
     groups = batch[0], torch.cat(batch[1:])
-    for a, b, index in zip(first, second, groups, strict=True):
-        # Repeated nodes are compared once and count as often as they occur.
-        i, count = index.unique(return_counts=True)
-        total = total + info_nce(a[i], b[i], b, temperature, count)
-    return total / max(batch[0].numel(), 1)
+    user, item = (
+        contrast_nodes(a, b, index, temperature)
+        for a, b, index in zip(first, second, groups, strict=True)
+    )
+    return (user + item) / max(batch[0].numel(), 1)

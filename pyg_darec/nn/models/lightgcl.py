@@ -5,9 +5,11 @@ import torch
 from torch import Tensor
 
 from pyg_darec.graph import Batch, BipartiteGraph
-from pyg_darec.nn.functional import info_nce
 from pyg_darec.nn.models.base import Penalty, View
-from pyg_darec.nn.models.contrast import ContrastiveLightGCN
+from pyg_darec.nn.models.contrast import (
+    ContrastiveLightGCN,
+    contrast_nodes,
+)
 from pyg_darec.nn.models.lightgcn import Combine
 
 Contrast = Literal['sum', 'layers']
@@ -134,13 +136,10 @@ class LightGCL(ContrastiveLightGCN):
             pairs = [(anchor, self.combine_layers(layers))]
         total = layers[0][0].new_zeros(())
         for side, index in enumerate((batch[0], torch.cat(batch[1:]))):
-            # Repeated nodes are compared once and count as often as they
-            # occur.
-            i, count = index.unique(return_counts=True)
             size = max(index.numel(), 1)
             for first, second in pairs:
                 a, b = first[side], second[side]
-                loss = info_nce(a[i], b[i], b, self.temperature, count)
+                loss = contrast_nodes(a, b, index, self.temperature)
                 total = total + loss / size
         return {'ssl': self.ssl_weight * total}
 

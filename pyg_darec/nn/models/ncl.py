@@ -8,7 +8,10 @@ from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.functional import info_nce
 from pyg_darec.nn.functional.kmeans import lloyd
 from pyg_darec.nn.models.base import Penalty, View
-from pyg_darec.nn.models.contrast import ContrastiveLightGCN
+from pyg_darec.nn.models.contrast import (
+    ContrastiveLightGCN,
+    contrast_nodes,
+)
 from pyg_darec.nn.models.lightgcn import Combine
 
 _NO_CLUSTER = -1
@@ -175,21 +178,21 @@ class NCL(ContrastiveLightGCN):
         self, graph: BipartiteGraph, layers: list[View], batch: Batch
     ) -> dict[str, Tensor]:
         near, far = layers[0], layers[self.hop]
-        state = self._clusters()
-        ssl = proto = near[0].new_zeros(())
-        for n, weight in enumerate((1.0, self.alpha)):
-            # Repeated nodes are compared once and count as often as they
-            # occur.
-            i, count = batch[n].unique(return_counts=True)
-            own, tau = near[n][i], self.temperature
-            ssl = ssl + weight * info_nce(far[n][i], own, near[n], tau, count)
-            if self._is_clustered:
-                cluster, prototype = state[n]
-                target = prototype[cluster[i]]
-                proto = proto + info_nce(own, target, prototype, tau, count)
-        size = max(batch[0].numel(), 1)
+        tau, size = self.temperature, max(batch[0].numel(), 1)
+        user, item = (
+            contrast_nodes(*views, tau)
+            for views in zip(far, near, batch[:2], strict=True)
+        )
+        ssl = user + self.alpha * item
         terms = {'ssl': self.ssl_weight / size * ssl}
         if self._is_clustered:
+            proto = near[0].new_zeros(())
+            for n, (cluster, prototype) in enumerate(self._clusters()):
+                i, count = batch[n].unique(return_counts=True)
+                target = prototype[cluster[i]]
+                proto = proto + info_nce(
+                    near[n][i], target, prototype, tau, count
+                )
             terms['proto'] = self.proto_weight / size * proto
         return terms
 
