@@ -16,7 +16,7 @@ from pyg_darec.nn.functional.normalize import normalize
 
 # Similarities in a block: as many as stay in the cache of a CPU, and enough to
 # keep a GPU busy; but never so few rows that products with them are slow.
-_BLOCK = {'cpu': 1 << 19, 'cuda': 1 << 24}
+_BLOCK = {'cpu': 1 << 20, 'cuda': 1 << 24}
 _MIN_ROWS = 64
 # Logits up to here need no shift: a sum of a billion exponentials is finite in
 # every dtype with the range of float32.
@@ -24,7 +24,7 @@ _SAFE = 40.0
 
 
 class _WeightedLogSumExp(torch.autograd.Function):
-    """``sum_i w_i logsumexp_j(<a_i, c_j> + b_j)``, with the products over all
+    """``sum_i w_i log sum_j m_j exp(<a_i, c_j>)``, with the products over all
     pairs in a dtype of their own.
     """
 
@@ -33,7 +33,7 @@ class _WeightedLogSumExp(torch.autograd.Function):
         ctx: Any,
         anchor: Tensor,
         candidate: Tensor,
-        bias: Tensor,
+        m: Tensor,
         w: Tensor,
         limit: float,
         dtype: torch.dtype,
@@ -41,15 +41,11 @@ class _WeightedLogSumExp(torch.autograd.Function):
         total = anchor.new_zeros(())
         grad_a = torch.empty_like(anchor)
         grad_c = torch.zeros_like(candidate)
-        peak = bias.amax()
-        bias = bias - peak
-        # One column more adds the bias in the product itself, and one of
-        # ones gives the row sums.
-        left = torch.nn.functional.pad(anchor, (0, 1), value=1.0).to(dtype)
-        right = torch.cat([candidate, bias.unsqueeze(1)], dim=1).t()
-        right = right.to(dtype).contiguous()
-        extended = torch.nn.functional.pad(candidate, (0, 1), value=1.0)
-        extended = extended.to(dtype)
+        most = m.amax()
+        m = m / most
+        left, right = anchor.to(dtype), candidate.t().to(dtype).contiguous()
+        low_m = m.to(dtype)
+        value = (candidate * m.unsqueeze(1)).to(dtype)
         buffer = left.new_empty(0)
         for part in _blocks(anchor, candidate):
             p = torch.mm(left[part], right, out=buffer.resize_(0))
@@ -57,19 +53,19 @@ class _WeightedLogSumExp(torch.autograd.Function):
             top = p.amax(dim=1) if limit > _SAFE else None
             if top is not None:
                 p -= top.unsqueeze(1)
-            moment = (p.exp_() @ extended).to(anchor.dtype)
-            norm = moment[:, -1]
-            log_norm = norm.log() + peak + (0 if top is None else top)
+            norm = (p.exp_() @ low_m).to(anchor.dtype)
+            log_norm = norm.log() + (0 if top is None else top)
             total += (w[part] * log_norm).sum()
             scale = (w[part] / norm).unsqueeze(1)
-            torch.mul(moment[:, :-1], scale, out=grad_a[part])
-            pull = (anchor[part] * scale).to(p.dtype)
-            if p.dtype == grad_c.dtype:
-                grad_c.addmm_(p.t(), pull)
-            else:
-                grad_c += p.t() @ pull
-        ctx.save_for_backward(grad_a, grad_c)
-        return total
+            torch.mul(p @ value, scale, out=grad_a[part])
+            if ctx.needs_input_grad[1]:
+                pull = (anchor[part] * scale).to(dtype)
+                if dtype == grad_c.dtype:
+                    grad_c.addmm_(p.t(), pull)
+                else:
+                    grad_c += p.t() @ pull
+        ctx.save_for_backward(grad_a, grad_c.mul_(m.unsqueeze(1)))
+        return total + w.sum() * most.log()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -109,6 +105,7 @@ class _LogPotential(torch.autograd.Function):
 def _blocks(row: Tensor, col: Tensor) -> Iterator[slice]:
     block = _BLOCK.get(row.device.type, _BLOCK['cuda'])
     size = max(block // max(col.size(0), 1), _MIN_ROWS)
+    size -= size % _MIN_ROWS
     for start in range(0, row.size(0), size):
         yield slice(start, start + size)
 
@@ -220,17 +217,16 @@ def _log_partition(
     limit: float,
 ) -> Tensor:
     w = a.new_ones(a.size(0)) if weight is None else weight.to(a.dtype)
-    if multiplicity is None:
-        bias = c.new_zeros(c.size(0))
-    else:
-        bias = multiplicity.to(a.dtype).log()
+    m = c.new_ones(c.size(0)) if multiplicity is None else multiplicity
     device, dtype = a.device.type, a.dtype
     if torch.is_autocast_enabled(device) and limit <= _SAFE:
         # Large logits would lose the differences that matter.
         low = torch.get_autocast_dtype(device)
         dtype = low if low == torch.bfloat16 else dtype
     with torch.autocast(device, enabled=False):
-        out: Tensor = _WeightedLogSumExp.apply(a, c, bias, w, limit, dtype)
+        out: Tensor = _WeightedLogSumExp.apply(
+            a, c, m.to(a.dtype), w, limit, dtype
+        )
     return out
 
 

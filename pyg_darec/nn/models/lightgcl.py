@@ -41,11 +41,12 @@ class LightGCL(ContrastiveLightGCN):
     With :obj:`contrast_on='layers'`, the loss of the paper, :math:`\ell` is
     the sum of that between :math:`\mathbf{a} = \mathbf{e}^{(l)}` and
     :math:`\mathbf{c} = \mathbf{g}^{(l)}` over all layers
-    :math:`l \geq 1`. With :obj:`'sum'`, as in its published code, it is
-    computed once, between :math:`\mathbf{a} = \mathbf{e}^{(0)} + \sum_{l
-    \geq 1} \mathbf{g}^{(l)}` and :math:`\mathbf{c} = \sum_{l \geq 0}
-    \mathbf{e}^{(l)}`, at a fraction :math:`1 / L` of the cost. As in that
-    code, and unlike in the paper, there are no activations.
+    :math:`l \geq 1`. With :obj:`'sum'`, it is computed once, between
+    :math:`\mathbf{a} = \mathbf{e}^{(0)} + \sum_{l \geq 1}
+    \mathbf{g}^{(l)}` and :math:`\mathbf{c} = \sum_{l \geq 0}
+    \mathbf{e}^{(l)}`, at a fraction :math:`1 / L` of the cost, as in its
+    published code, which has clipped inner products where there are cosines
+    here. There are no activations, as in that code and unlike in the paper.
 
     The singular vectors are found once for every graph, in double precision
     and from a start of their own: they are no part of the
@@ -70,7 +71,8 @@ class LightGCL(ContrastiveLightGCN):
             training step leaves out of the propagation that is scored,
             without rescaling the others. (default: :obj:`0.0`)
         ssl_weight (float, optional): The weight :math:`w` of the contrast.
-            (default: :obj:`0.2`)
+            The 0.2 of the published code is for its inner products; with it,
+            cosines drown the other terms. (default: :obj:`0.01`)
         temperature (float, optional): The temperature :math:`\tau`.
             (default: :obj:`0.2`)
         reg_weight (float, optional): The weight of the :math:`\ell_2`
@@ -97,7 +99,7 @@ class LightGCL(ContrastiveLightGCN):
         rank: int = 5,
         contrast_on: Contrast = 'sum',
         edge_dropout: float = 0.0,
-        ssl_weight: float = 0.2,
+        ssl_weight: float = 0.01,
         temperature: float = 0.2,
         reg_weight: float = 1e-7,
         reg: Penalty = 'all',

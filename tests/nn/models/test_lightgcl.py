@@ -158,7 +158,7 @@ def test_factors_are_reproducible_and_leave_no_trace() -> None:
 
 def test_trains_after_a_look_in_inference_mode() -> None:
     data = random_data()
-    batch, model = random_batch(data), LightGCL.from_data(data, 8)
+    batch, model = random_batch(data), LightGCL.from_data(data, 8).double()
     with torch.inference_mode():
         model.loss(data, batch)
     model.loss(data, batch)[0].backward()
