@@ -103,6 +103,7 @@ class DCCF(Backbone):
             )
         check_weight(ssl_weight=ssl_weight)
         check_positive(temperature=temperature)
+        self.num_intents = num_intents
         self.ssl_weight = ssl_weight
         self.temperature = temperature
         self.user_intent = Parameter(torch.empty(dim, num_intents))
