@@ -7,8 +7,9 @@ random interactions of the same size. Batch 4096, d = 32, settings of the Yelp
 recipes. The plain versions are in ``plain_models.py``; they share the
 parameters of ours, so that losses in which nothing is random have to agree,
 which is checked first. Both sides are given the same batch and timed in turns:
-loss, backward, and the step of the optimizer. What a model renews between
-steps (masks, clusters) is made before and not timed.
+loss, backward, and the step of the optimizer, after two untimed steps of the
+same side. What a model renews between steps (masks, clusters) is made before
+and not timed.
 """
 
 import argparse
@@ -59,6 +60,8 @@ def compare(name: str, graph: Any, rounds: int, batch: Any) -> dict[str, Any]:
     seconds = alternate(
         {'pyg_darec': lambda: step(ours), 'plain': lambda: step(theirs)},
         rounds,
+        warmup=1,
+        settle=2,
     )
     print(f'\n{name}: losses differ by {difference:.1e}')
     for side, values in seconds.items():

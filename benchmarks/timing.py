@@ -9,10 +9,15 @@ import torch
 
 
 def alternate(
-    functions: dict[str, Callable[[], object]], rounds: int, warmup: int = 2
+    functions: dict[str, Callable[[], object]],
+    rounds: int,
+    warmup: int = 2,
+    settle: int = 0,
 ) -> dict[str, list[float]]:
     """Seconds of every call. The functions take turns, so that a machine
-    that speeds up or slows down does so for all of them.
+    that speeds up or slows down does so for all of them. Before each timed
+    call there are :obj:`settle` others of the same function, so that none
+    pays for the caches and the memory that the one before it left behind.
     """
     for _ in range(warmup):
         for function in functions.values():
@@ -20,6 +25,8 @@ def alternate(
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(rounds):
         for name, function in functions.items():
+            for _ in range(settle):
+                function()
             start = time.perf_counter()
             function()
             seconds[name].append(time.perf_counter() - start)

@@ -94,6 +94,7 @@ class BipartiteGraph:
         norm = self.user_degree[user].double() * self.item_degree[item]
         self.weight = norm.rsqrt().to(torch.get_default_dtype())
         self._cache: dict[torch.dtype, tuple[Tensor, Tensor]] = {}
+        self._moved: dict[torch.device, BipartiteGraph] = {}
 
     @classmethod
     def from_data(
@@ -214,7 +215,7 @@ class BipartiteGraph:
                 f'(got {tuple(weight.shape)})'
             )
         out = copy.copy(self)
-        out.weight, out._cache = weight, {}
+        out.weight, out._cache, out._moved = weight, {}, {}
         return out
 
     def drop_edges(self, p: float) -> 'BipartiteGraph':
@@ -233,11 +234,19 @@ class BipartiteGraph:
         return self.with_weight(self.weight * keep)
 
     def to(self, device: torch.device | str) -> 'BipartiteGraph':
-        r"""The graph on another device; itself where it is there already."""
-        if self.device == torch.device(device):
+        r"""The graph on another device, the same one at every call; itself
+        where it is there already.
+        """
+        device = torch.device(device)
+        if self.device == device:
             return self
+        if device not in self._moved:
+            self._moved[device] = self._copy_to(device)
+        return self._moved[device]
+
+    def _copy_to(self, device: torch.device) -> 'BipartiteGraph':
         out = copy.copy(self)
-        out._cache = {}
+        out._cache, out._moved = {}, {}
         for name, value in vars(self).items():
             if isinstance(value, Tensor | CSR):
                 setattr(out, name, value.to(device))

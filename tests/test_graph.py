@@ -237,6 +237,8 @@ def test_to() -> None:
     graph = BipartiteGraph.from_data(random_data())
     assert graph.to('cpu') is graph
     moved = graph.to('meta')
+    assert graph.to('meta') is moved  # a loop of one's own moves it once
+    assert graph.with_weight(2 * graph.weight).to('meta') is not moved
     assert moved.device.type == moved.llm_x['user'].device.type == 'meta'
     assert moved.edge_label_index['val'].device.type == 'meta'
     assert moved._by_item.order is not None
