@@ -16,11 +16,9 @@ import json
 from collections.abc import Iterator
 
 import torch
+from plain_models import PlainGraph, lightgcn
 from timing import alternate, describe, machine, print_speedup, summary
 from torch import Tensor
-from torch.nn import Parameter
-from torch.nn.functional import softplus
-from torch.nn.init import xavier_uniform_
 from torch.utils.data import DataLoader, Dataset
 
 from pyg_darec.datasets import Yelp
@@ -50,35 +48,6 @@ class Pairs(Dataset[tuple[int, int, int]]):
                 return user, pos, neg
 
 
-class Plain(torch.nn.Module):
-    def __init__(self, graph: BipartiteGraph) -> None:
-        super().__init__()
-        self.sizes = [graph.num_users, graph.num_items]
-        user, item = graph.edge_index[0], graph.edge_index[1] + self.sizes[0]
-        index = torch.stack([torch.cat([user, item]), torch.cat([item, user])])
-        value = torch.cat([graph.weight, graph.weight])
-        size = (sum(self.sizes), sum(self.sizes))
-        self.adj = torch.sparse_coo_tensor(index, value, size).coalesce()
-        self.user = Parameter(xavier_uniform_(torch.empty(self.sizes[0], DIM)))
-        self.item = Parameter(xavier_uniform_(torch.empty(self.sizes[1], DIM)))
-
-    def loss(self, user: Tensor, pos: Tensor, neg: Tensor) -> Tensor:
-        index, value = self.adj.indices(), self.adj.values()
-        keep = torch.rand(value.size(0)) >= DROPOUT
-        adj = torch.sparse_coo_tensor(
-            index[:, keep], value[keep], self.adj.shape
-        ).coalesce()
-        x = torch.cat([self.user, self.item])
-        out = x
-        for _ in range(LAYERS):
-            x = torch.sparse.mm(adj, x)
-            out = out + x
-        u, i = out.split(self.sizes)
-        margin = (u[user] * i[neg]).sum(1) - (u[user] * i[pos]).sum(1)
-        penalty = sum(p.norm(2).square() for p in self.parameters())
-        return softplus(margin).mean() + REG * penalty
-
-
 def graph_of(root: str | None) -> BipartiteGraph:
     if root is not None:
         return as_graph(Yelp(root)[0])
@@ -98,13 +67,16 @@ def main() -> None:
     graph = graph_of(args.root)
     torch.manual_seed(0)
 
-    ours = LightGCN(
-        graph.num_users,
-        graph.num_items,
-        DIM,
-        LAYERS,
-        edge_dropout=DROPOUT,
-        reg_weight=REG,
+    ours, other = (
+        LightGCN(
+            graph.num_users,
+            graph.num_items,
+            DIM,
+            LAYERS,
+            edge_dropout=DROPOUT,
+            reg_weight=REG,
+        )
+        for _ in range(2)
     )
     adam = torch.optim.Adam(ours.parameters(), lr=1e-3, fused=True)
     pairs = PairLoader(graph, BATCH)
@@ -115,15 +87,16 @@ def main() -> None:
             ours.loss(graph, batch)[0].backward()
             adam.step()
 
-    plain = Plain(graph)
-    plain_adam = torch.optim.Adam(plain.parameters(), lr=1e-3)
+    # The parameters of a model of ours, and nothing else of it.
+    plain_loss = lightgcn(other, PlainGraph(graph))
+    plain_adam = torch.optim.Adam(other.parameters(), lr=1e-3)
     loader = DataLoader(Pairs(graph), BATCH, shuffle=True)
 
     def plain_epoch() -> None:
         batches: Iterator[list[Tensor]] = iter(loader)
         for user, pos, neg in batches:
             plain_adam.zero_grad()
-            plain.loss(user, pos, neg).backward()
+            plain_loss((user, pos, neg)).backward()
             plain_adam.step()
 
     print(machine())

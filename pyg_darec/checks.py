@@ -39,6 +39,15 @@ def check_positive(**values: float) -> None:
             )
 
 
+def check_count(**counts: int | None) -> None:
+    r"""Raises a :class:`ValueError` that names the first argument that is
+    less than one; :obj:`None` is no count and passes.
+    """
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise ValueError(f"'{name}' needs to be positive (got {count})")
+
+
 def check_seed(seed: Any) -> None:
     r"""Raises a :class:`ValueError` if :obj:`seed` is not an integer of at
     least zero.

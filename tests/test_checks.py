@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from pyg_darec.checks import (
+    check_count,
     check_embeddings,
     check_index,
     check_positive,
@@ -63,3 +64,9 @@ def test_numbers() -> None:
     for seed in (-1, 1.5, 'a', True, None):
         with pytest.raises(ValueError, match="'seed' needs to be an integer"):
             check_seed(seed)
+
+
+def test_counts() -> None:
+    check_count(a=1, b=None)
+    with pytest.raises(ValueError, match=r"'b' needs to be positive \(got 0\)"):
+        check_count(a=1, b=0)

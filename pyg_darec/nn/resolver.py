@@ -28,15 +28,8 @@ def resolve(query: str | type[Recommender]) -> type[Recommender]:
         ValueError: If there is no class of that name.
         TypeError: If :obj:`query` is neither a name nor a class of models.
     """
-    if inspect.isclass(query) and issubclass(query, Recommender):
-        return query
-    if not isinstance(query, str):
-        raise TypeError(
-            f"'query' needs to be the name of a model or its class "
-            f'(got {query!r})'
-        )
     known = _classes(models, models.Backbone) | _classes(align, align.Aligner)
-    found: type[Recommender] = _find(query, known, 'align')
+    found: type[Recommender] = _find(query, Recommender, known, 'align')
     return found
 
 
@@ -51,20 +44,24 @@ def resolve_objective(
         TypeError: If :obj:`query` is neither a name nor a class of
             objectives.
     """
-    if inspect.isclass(query) and issubclass(query, objectives.Objective):
-        return query
-    if not isinstance(query, str):
-        raise TypeError(
-            f"'query' needs to be the name of an objective or its class "
-            f'(got {query!r})'
-        )
     known = _classes(objectives, objectives.Objective)
     known |= {normalize_string(cls.name): cls for cls in known.values()}
-    found: type[objectives.Objective] = _find(query, known)
+    found: type[objectives.Objective] = _find(
+        query, objectives.Objective, known
+    )
     return found
 
 
-def _find(query: str, known: dict[str, Any], ending: str = '') -> Any:
+def _find(
+    query: Any, base: type, known: dict[str, Any], ending: str = ''
+) -> Any:
+    if inspect.isclass(query) and issubclass(query, base):
+        return query
+    if not isinstance(query, str):
+        raise TypeError(
+            f"'query' needs to be a name, or a class of '{base.__name__}' "
+            f'(got {query!r})'
+        )
     name = normalize_string(query)
     for key in (name, f'{name}{ending}'):
         if key in known:

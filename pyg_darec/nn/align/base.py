@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import Module
 
-from pyg_darec.checks import check_weight
+from pyg_darec.checks import check_count, check_weight
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.functional import l2_penalty
 from pyg_darec.nn.models import as_recommender
@@ -47,8 +47,7 @@ class Aligner(Recommender):
         embed: Embed | None = None,
     ) -> None:
         super().__init__()
-        if llm_dim < 1:
-            raise ValueError(f"'llm_dim' needs to be positive (got {llm_dim})")
+        check_count(llm_dim=llm_dim)
         check_weight(weight=weight, reg_weight=reg_weight)
         self.model = as_recommender(model, embed)
         self.llm_dim = llm_dim

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from pyg_darec.checks import check_weight
+from pyg_darec.checks import check_count, check_weight
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.encoder import Encoder
@@ -138,15 +138,13 @@ class DaRecAlign(Aligner):
                 raise ValueError(
                     f"'{name}' needs to be one of {choices} (got '{choice}')"
                 )
-        for name, size in (
-            ('num_samples', num_samples),
-            ('num_clusters', num_clusters),
-            ('num_iters', num_iters),
-            ('dim', dim),
-            ('hidden_dim', hidden_dim),
-        ):
-            if size is not None and size < 1:
-                raise ValueError(f"'{name}' needs to be positive (got {size})")
+        check_count(
+            num_samples=num_samples,
+            num_clusters=num_clusters,
+            num_iters=num_iters,
+            dim=dim,
+            hidden_dim=hidden_dim,
+        )
         if num_samples is not None and num_samples < num_clusters:
             raise ValueError(
                 f"'num_samples' needs to be at least 'num_clusters', "

@@ -8,6 +8,8 @@ from torch.nn.functional import leaky_relu, linear
 from torch.nn.init import uniform_, xavier_uniform_
 from torch.nn.modules.lazy import LazyModuleMixin
 
+from pyg_darec.checks import check_count
+
 
 class Encoder(LazyModuleMixin, Module):
     r"""A multi-layer perceptron with LeakyReLU between its layers and
@@ -37,10 +39,7 @@ class Encoder(LazyModuleMixin, Module):
         num_layers: int = 2,
     ) -> None:
         super().__init__()
-        if num_layers < 1:
-            raise ValueError(
-                f"'num_layers' needs to be positive (got {num_layers})"
-            )
+        check_count(num_layers=num_layers)
         self._in_dim = in_dim
         self._out_dim = out_dim
         self.hidden_dim = hidden_dim

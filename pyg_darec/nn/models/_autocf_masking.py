@@ -23,7 +23,8 @@ class Scene(NamedTuple):
 
     def fits(self, graph: BipartiteGraph) -> bool:
         known, given = self.edge_index, graph.edge_index
-        # A graph that is moved to the device for every step is a new one.
+        # Views of one graph share the tensor; a graph that was built again
+        # from the same data does not.
         return known is given or (
             known.device == given.device and torch.equal(known, given)
         )

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import Linear, ModuleList
 from torch.nn.init import xavier_uniform_
 
-from pyg_darec.checks import check_weight
+from pyg_darec.checks import check_count, check_weight
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.functional import log_partition
 from pyg_darec.nn.functional.edge_attention import edge_attention
@@ -125,16 +125,13 @@ class AutoCF(Backbone):
         reg: Penalty = 'all',
     ) -> None:
         super().__init__(num_users, num_items, dim, num_layers, reg_weight, reg)
-        counts = {
-            'num_decoder_layers': num_decoder_layers,
-            'num_heads': num_heads,
-            'num_seeds': num_seeds,
-            'mask_depth': mask_depth,
-            'mask_every': mask_every,
-        }
-        for name, count in counts.items():
-            if count < 1:
-                raise ValueError(f"'{name}' needs to be positive (got {count})")
+        check_count(
+            num_decoder_layers=num_decoder_layers,
+            num_heads=num_heads,
+            num_seeds=num_seeds,
+            mask_depth=mask_depth,
+            mask_every=mask_every,
+        )
         if dim % num_heads != 0:
             raise ValueError(
                 f"'num_heads' needs to divide 'dim', {dim} (got {num_heads})"

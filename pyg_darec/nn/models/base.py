@@ -7,7 +7,7 @@ from torch.nn import Embedding
 from torch.nn.init import xavier_uniform_
 from torch_geometric.data import HeteroData
 
-from pyg_darec.checks import check_weight
+from pyg_darec.checks import check_count, check_weight
 from pyg_darec.graph import Batch, BipartiteGraph, as_graph
 from pyg_darec.nn.functional import l2_penalty
 from pyg_darec.nn.recommender import Recommender
@@ -53,10 +53,7 @@ class Backbone(Recommender):
         reg: Penalty = 'all',
     ) -> None:
         super().__init__()
-        sizes = {'num_users': num_users, 'num_items': num_items, 'dim': dim}
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"'{name}' needs to be positive (got {size})")
+        check_count(num_users=num_users, num_items=num_items, dim=dim)
         if num_layers < 0:
             raise ValueError(
                 f"'num_layers' must not be negative (got {num_layers})"

@@ -6,7 +6,7 @@ from torch.nn import Parameter
 from torch.nn.functional import pad
 from torch.nn.init import xavier_uniform_
 
-from pyg_darec.checks import check_positive, check_weight
+from pyg_darec.checks import check_count, check_positive, check_weight
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.functional import info_nce, normalize
 from pyg_darec.nn.models.base import Backbone, Penalty, View
@@ -97,10 +97,7 @@ class DCCF(Backbone):
         reg: Penalty = 'all',
     ) -> None:
         super().__init__(num_users, num_items, dim, num_layers, reg_weight, reg)
-        if num_intents < 1:
-            raise ValueError(
-                f"'num_intents' needs to be positive (got {num_intents})"
-            )
+        check_count(num_intents=num_intents)
         check_weight(ssl_weight=ssl_weight)
         check_positive(temperature=temperature)
         self.num_intents = num_intents

@@ -4,6 +4,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from pyg_darec.checks import check_count
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.models.base import Penalty, View
 from pyg_darec.nn.models.contrast import (
@@ -116,9 +117,7 @@ class LightGCL(ContrastiveLightGCN):
             reg_weight,
             reg,
         )
-        for name, size in (('num_layers', num_layers), ('rank', rank)):
-            if size < 1:
-                raise ValueError(f"'{name}' needs to be positive (got {size})")
+        check_count(num_layers=num_layers, rank=rank)
         if contrast_on not in get_args(Contrast):
             raise ValueError(
                 f"'contrast_on' needs to be one of {get_args(Contrast)} "
