@@ -7,12 +7,16 @@ from pyg_darec.metrics.evaluate import (
     evaluate_per_user,
 )
 from pyg_darec.metrics.ranking import clean_ranking, ranking_metrics
+from pyg_darec.metrics.significance import Comparison, compare, holm
 
 __all__ = [
+    'Comparison',
     'Evaluation',
     'clean_ranking',
+    'compare',
     'evaluate',
     'evaluate_embeddings',
     'evaluate_per_user',
+    'holm',
     'ranking_metrics',
 ]
