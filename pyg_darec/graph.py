@@ -93,7 +93,7 @@ class BipartiteGraph:
         self._by_item = CSR.from_edges(item, user, (num_items, num_users))
         norm = self.user_degree[user].double() * self.item_degree[item]
         self.weight = norm.rsqrt().to(torch.get_default_dtype())
-        self._cache: dict[torch.dtype, tuple[Tensor, Tensor]] = {}
+        self._cache: dict[torch.dtype, tuple[Tensor, ...]] = {}
         self._moved: dict[torch.device, BipartiteGraph] = {}
 
     @classmethod
@@ -186,17 +186,17 @@ class BipartiteGraph:
         half = user.dtype in (torch.float16, torch.bfloat16)
         dtype = torch.float32 if half else user.dtype
         weight = self.weight.to(dtype)
-        with torch.autocast(self.device.type, enabled=False):
-            out_user, out_item = Propagate.apply(
-                user.to(dtype), item.to(dtype), weight, *self._matrices(dtype)
-            )
+        out_user, out_item = Propagate.apply(
+            user.to(dtype), item.to(dtype), weight, *self._matrices(dtype)
+        )
         return out_user.to(user.dtype), out_item.to(item.dtype)
 
-    def _matrices(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def _matrices(self, dtype: torch.dtype) -> tuple[Tensor, ...]:
         if dtype not in self._cache:
             weight = self.weight.detach().to(dtype)
             to_user, to_item = self._by_user, self._by_item
-            self._cache[dtype] = to_user.matrix(weight), to_item.matrix(weight)
+            parts = to_user.weighted(weight), to_item.weighted(weight)
+            self._cache[dtype] = parts[0] + parts[1]
         return self._cache[dtype]
 
     def with_weight(self, weight: Tensor) -> 'BipartiteGraph':

@@ -1,10 +1,15 @@
 """Sparse products over a matrix that is stored in both directions."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from pyg_darec.operators import operator
+
+Matrix = tuple[Tensor, Tensor, Tensor]  # row pointers, columns, values
 
 
 class CSR(NamedTuple):
@@ -31,15 +36,20 @@ class CSR(NamedTuple):
         count = torch.bincount(row, minlength=shape[0]).cumsum(0)
         ptr = torch.nn.functional.pad(count, (1, 0))
         # int32 halves the index traffic of a memory-bound product.
-        return cls(ptr.int(), col.int(), order, shape)
+        out = cls(ptr.int(), col.int(), order, shape)
+        with warnings.catch_warnings():
+            # Of the first such tensor of a process, and of no other.
+            warnings.filterwarnings('ignore', '.*Sparse CSR tensor support')
+            out.matrix(torch.ones_like(out.col))
+        return out
+
+    def weighted(self, weight: Tensor) -> Matrix:
+        """The parts of :meth:`matrix`, as :class:`Propagate` takes them."""
+        value = weight if self.order is None else weight[self.order]
+        return self.ptr, self.col, value
 
     def matrix(self, weight: Tensor) -> Tensor:
-        value = weight if self.order is None else weight[self.order]
-        with warnings.catch_warnings():
-            warnings.filterwarnings('ignore', '.*Sparse CSR tensor support')
-            return torch.sparse_csr_tensor(
-                self.ptr, self.col, value, self.shape, check_invariants=False
-            )
+        return _csr_tensor(self.weighted(weight), self.shape[1])
 
     def to(self, device: torch.device | str) -> 'CSR':
         order = None if self.order is None else self.order.to(device)
@@ -47,45 +57,106 @@ class CSR(NamedTuple):
         return CSR(ptr, col, order, self.shape)
 
 
+def _csr_tensor(matrix: Sequence[Tensor], num_cols: int) -> Tensor:
+    ptr, col, value = matrix
+    shape = ptr.numel() - 1, num_cols
+    return torch.sparse_csr_tensor(
+        ptr, col, value, shape, check_invariants=False
+    )
+
+
+@operator(
+    'propagate(Tensor user, Tensor item, Tensor[] to_user, Tensor[] to_item)'
+    ' -> (Tensor, Tensor)',
+    fake=lambda user, item, *_: (
+        user.new_empty(user.shape),
+        item.new_empty(item.shape),
+    ),
+)
+def _propagate(
+    user: Tensor,
+    item: Tensor,
+    to_user: Sequence[Tensor],
+    to_item: Sequence[Tensor],
+) -> tuple[Tensor, Tensor]:
+    with torch.autocast(user.device.type, enabled=False):
+        return (
+            _csr_tensor(to_user, item.size(0)) @ item,
+            _csr_tensor(to_item, user.size(0)) @ user,
+        )
+
+
+@operator(
+    'edge_dots(Tensor left, Tensor right, Tensor[] matrix) -> Tensor',
+    fake=lambda left, right, matrix: torch.empty_like(matrix[2]),
+)
+def edge_dots(left: Tensor, right: Tensor, matrix: Sequence[Tensor]) -> Tensor:
+    edges = _csr_tensor(matrix, right.size(0))
+    with torch.autocast(left.device.type, enabled=False):
+        # The values of the matrix count 0 times.
+        out = torch.sparse.sampled_addmm(edges, left, right.t(), beta=0.0)
+    dots: Tensor = out.values()
+    return dots
+
+
 class Propagate(torch.autograd.Function):
     """``A @ item`` and ``A.T @ user`` in one. Both directions of the matrix
-    are stored, so that backward sorts nothing, and the gradient of the
-    weights is a product that is only taken where there are edges.
+    are stored (as the two :class:`Matrix` that `parts` are), so that backward
+    sorts nothing, and the gradient of the weights is a product that is only
+    taken where there are edges.
     """
 
     @staticmethod
     def forward(
-        ctx: Any,
-        user: Tensor,
-        item: Tensor,
-        weight: Tensor,
-        to_user: Tensor,
-        to_item: Tensor,
+        ctx: Any, user: Tensor, item: Tensor, weight: Tensor, *parts: Tensor
     ) -> tuple[Tensor, Tensor]:
-        ctx.matrices = to_user, to_item
+        # Not saved with the others, as evaluation in inference mode may have
+        # made them. Nobody changes them.
+        ctx.to_user, ctx.to_item = parts[:3], parts[3:]
         if weight.requires_grad:
             ctx.save_for_backward(user, item)
-        return to_user @ item, to_item @ user
+        out: tuple[Tensor, Tensor] = _propagate(
+            user, item, ctx.to_user, ctx.to_item
+        )
+        return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(
         ctx: Any, grad_user: Tensor, grad_item: Tensor
     ) -> tuple[Tensor | None, ...]:
-        to_user, to_item = ctx.matrices
-        out: list[Tensor | None] = [None] * 5
-        with torch.autocast(grad_user.device.type, enabled=False):
-            if ctx.needs_input_grad[0]:
-                out[0] = to_user @ grad_item.contiguous()
-            if ctx.needs_input_grad[1]:
-                out[1] = to_item @ grad_user.contiguous()
-            if ctx.needs_input_grad[2]:
-                user, item = ctx.saved_tensors
-                left = torch.cat([grad_user, user], dim=-1)
-                right = torch.cat([item, grad_item], dim=-1)
-                # The rows of this matrix are in the order of the weights.
-                product = torch.sparse.sampled_addmm(
-                    to_user, left, right.t(), beta=0.0
-                )
-                out[2] = product.values()
-        return tuple(out)
+        grad_user, grad_item = grad_user.contiguous(), grad_item.contiguous()
+        # A matrix and its transpose: backward is the same product.
+        grads = _propagate(grad_user, grad_item, ctx.to_user, ctx.to_item)
+        grad_weight = None
+        if ctx.needs_input_grad[2]:
+            user, item = ctx.saved_tensors
+            left = torch.cat([grad_user, user], dim=-1)
+            right = torch.cat([item, grad_item], dim=-1)
+            # The rows of this matrix are in the order of the weights.
+            grad_weight = edge_dots(left, right, ctx.to_user)
+        return *grads, grad_weight, *[None] * 6
+
+
+@operator(
+    'sparse_product(Tensor x, Tensor[] matrix) -> Tensor',
+    fake=lambda x, matrix: x.new_empty(matrix[0].numel() - 1, x.size(1)),
+)
+def _product(x: Tensor, matrix: Sequence[Tensor]) -> Tensor:
+    with torch.autocast(x.device.type, enabled=False):
+        return _csr_tensor(matrix, x.size(0)) @ x
+
+
+class SymmetricProduct(torch.autograd.Function):
+    """``S @ x`` with a constant :class:`Matrix` that is its own transpose."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, *matrix: Tensor) -> Tensor:
+        ctx.matrix = matrix
+        out: Tensor = _product(x, matrix)
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        return _product(grad.contiguous(), ctx.matrix), None, None, None

@@ -95,6 +95,13 @@ class Recommender(Module, ABC):
             step (int): The step within the epoch, from 0.
         """
 
+    def is_ready(self, epoch: int) -> bool:
+        r"""Whether the model can be judged after this epoch;
+        :func:`~pyg_darec.train.fit` evaluates it only then. Always, by
+        default: a method whose first epochs train something else says so.
+        """
+        return True
+
     def forward(
         self, data: HeteroData | BipartiteGraph
     ) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ its number.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ from pyg_darec.train.tensor_file import (
 FORMAT = 'pyg_darec.checkpoint.1'
 History = list[dict[str, float]]
 
+# What every run did before there was a choice.
+_BEFORE = {'optimizer': 'adam', 'compile': False}
+
 
 class Checkpoint:
     r"""The file that holds the state of a run after its last evaluation.
@@ -46,24 +49,29 @@ class Checkpoint:
     def save(
         self,
         model: Module,
-        optimizer: Optimizer,
+        optimizers: Sequence[Optimizer],
         best: Mapping[str, Tensor],
         history: History,
     ) -> None:
         tensors = {f'model.{k}': v for k, v in model.state_dict().items()}
         tensors |= {f'best.{k}': v for k, v in best.items()}
-        names = _trained(model)
-        for index, state in optimizer.state_dict()['state'].items():
+        numbers: dict[str, float | None] = {}
+        for name, state in _states(model, optimizers):
             for key, value in state.items():
-                tensors[f'optimizer.{key}.{names[index]}'] = value
-        run = {'settings': self.settings, 'history': history}
+                kept = tensors if isinstance(value, Tensor) else numbers
+                kept[f'optimizer.{key}.{name}'] = value
+        run = {
+            'settings': self.settings,
+            'history': history,
+            'optimizer': numbers,
+        }
         metadata = {'pyg_darec': FORMAT, 'run': json.dumps(run)}
         write_tensors(tensors, self.path, metadata)
 
     def load(
-        self, model: Module, optimizer: Optimizer
+        self, model: Module, optimizers: Sequence[Optimizer]
     ) -> tuple[dict[str, Tensor], History]:
-        r"""Brings a model and its optimizer back to where they were, and
+        r"""Brings a model and its optimizers back to where they were, and
         returns the best weights and the history so far.
 
         Raises:
@@ -80,24 +88,28 @@ class Checkpoint:
         groups: dict[str, dict[str, Tensor]] = {
             group: {} for group in ('model', 'best', 'optimizer')
         }
-        for key, value in tensors.items():
+        run = json.loads(metadata['run'])
+        for key, value in {**tensors, **run.get('optimizer', {})}.items():
             group, name = key.split('.', 1)
             groups[group][name] = value
         check_state(model, groups['model'], self.path)
-        run = json.loads(metadata['run'])
         self._check_settings(run['settings'])
 
         model.load_state_dict(groups['model'])
-        state: dict[int, dict[str, Tensor]] = {}
-        index = {name: i for i, name in enumerate(_trained(model))}
+        states: dict[str, dict[str, Any]] = {}
         for key, value in groups['optimizer'].items():
             key, name = key.split('.', 1)
-            state.setdefault(index[name], {})[key] = value
-        optimizer.load_state_dict({**optimizer.state_dict(), 'state': state})
+            states.setdefault(name, {})[key] = value
+        for optimizer in optimizers:
+            names = _names(model, optimizer)
+            state = {i: states[n] for i, n in enumerate(names) if n in states}
+            content = {**optimizer.state_dict(), 'state': state}
+            optimizer.load_state_dict(content)
         history: History = run['history']
         return groups['best'], history
 
     def _check_settings(self, saved: Mapping[str, Any]) -> None:
+        saved = {**_BEFORE, **saved}
         for key, value in self.settings.items():
             if saved.get(key) != value:
                 raise ValueError(
@@ -146,5 +158,21 @@ def fingerprint(graph: BipartiteGraph) -> str:
 
 
 def _trained(model: Module) -> list[str]:
-    """Parameter names in the order in which the optimizer counts them."""
     return [name for name, p in model.named_parameters() if p.requires_grad]
+
+
+def _names(model: Module, optimizer: Optimizer) -> list[str]:
+    """Parameter names in the order in which the optimizer counts them."""
+    names = {id(param): name for name, param in model.named_parameters()}
+    groups = optimizer.param_groups
+    return [names[id(p)] for group in groups for p in group['params']]
+
+
+def _states(
+    model: Module, optimizers: Sequence[Optimizer]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The name of every parameter and what its optimizer knows of it."""
+    for optimizer in optimizers:
+        names = _names(model, optimizer)
+        for index, state in optimizer.state_dict()['state'].items():
+            yield names[index], state

@@ -1,5 +1,6 @@
 """One pass over the training interactions."""
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, cast
 
@@ -14,13 +15,15 @@ from pyg_darec.loader import PairLoader
 def train_epoch(
     fabric: Fabric,
     module: Any,
-    optimizer: Any,
+    optimizers: Sequence[Any],
     graph: BipartiteGraph,
     loader: PairLoader,
     epoch: int,
 ) -> dict[str, float]:
     r"""Trains on every batch of :obj:`loader` once and returns the means of
-    the loss and its terms over all interactions.
+    the loss and its terms over all interactions. :obj:`module` is a
+    :class:`~pyg_darec.train.training_loss.TrainingLoss`, set up by
+    :obj:`fabric`.
 
     Nothing is read from the device before the end of the epoch, so that it
     never waits for Python.
@@ -29,34 +32,35 @@ def train_epoch(
         FloatingPointError: If a loss is not finite.
     """
     module.train()
-    renew = getattr(module.module, 'renew', None)
-    rows: list[dict[str, Tensor]] = []
+    renew = getattr(module.module.model, 'renew', None)
+    rows: list[Tensor] = []
+    names: list[list[str]] = []
     sizes: list[int] = []
     for step, batch in enumerate(loader):
         if renew is not None:
             renew(graph, epoch, step)
-        optimizer.zero_grad()
-        with fabric.autocast():
-            loss, terms = module.loss(graph, batch)
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        loss, terms = module(graph, batch)
         fabric.backward(loss)
-        optimizer.step()
-        rows.append({'loss': loss.detach(), **terms})
+        for optimizer in optimizers:
+            optimizer.step()
+        # A copy, as the next step of a CUDA graph writes over its outputs.
+        values = {'loss': loss.detach(), **terms}
+        rows.append(torch.stack([x.float() for x in values.values()]))
+        names.append(list(values))
         sizes.append(batch[0].numel())
 
+    means = fabric.all_reduce(torch.cat(rows), reduce_op='mean')
+    columns = list(dict.fromkeys(chain.from_iterable(names)))
     # A term may start in the middle of an epoch: it was zero until then.
-    names = list(dict.fromkeys(chain.from_iterable(rows)))
-    zero = torch.zeros((), device=graph.device)
-    table = torch.stack(
-        [
-            torch.stack([row.get(name, zero).float() for name in names])
-            for row in rows
-        ]
-    )
-    table = cast(Tensor, fabric.all_reduce(table, reduce_op='mean'))
-    table = table.cpu().double()
-    _check_finite(table, names, epoch)
+    table = torch.zeros(len(rows), len(columns), dtype=torch.float64)
+    parts = cast(Tensor, means).cpu().double().split([len(n) for n in names])
+    for row, part, own in zip(table, parts, names, strict=True):
+        row[[columns.index(name) for name in own]] = part
+    _check_finite(table, columns, epoch)
     weight = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
-    return dict(zip(names, (weight @ table).tolist(), strict=True))
+    return dict(zip(columns, (weight @ table).tolist(), strict=True))
 
 
 def _check_finite(table: Tensor, names: list[str], epoch: int) -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 from lightning_fabric.loggers.logger import Logger
 from torch import Tensor
-from torch.nn import Module, Parameter
+from torch.nn import Module
 from torch_geometric.data import HeteroData
 from tqdm import tqdm
 
 from pyg_darec.checks import check_seed
 from pyg_darec.graph import BipartiteGraph, as_graph
-from pyg_darec.loader import PairLoader
+from pyg_darec.loader import Negatives, PairLoader
 from pyg_darec.nn.models import as_recommender
 from pyg_darec.train.checkpoint import (
     Checkpoint,
@@ -27,8 +27,18 @@ from pyg_darec.train.epoch import train_epoch
 from pyg_darec.train.fabric import make_fabric
 from pyg_darec.train.lazy import materialize
 from pyg_darec.train.logs import RunLogs
+from pyg_darec.train.optimizer import (
+    OptimizerLike,
+    describe_optimizer,
+    make_optimizers,
+)
 from pyg_darec.train.reproducible import reproducible, seed_all
 from pyg_darec.train.result import FitResult
+from pyg_darec.train.training_loss import (
+    CompileMode,
+    TrainingLoss,
+    compile_loss,
+)
 from pyg_darec.train.validation import (
     check_weights,
     choose_monitor,
@@ -45,19 +55,22 @@ def fit(
     lr: float = 1e-3,
     *,
     weight_decay: float = 0.0,
+    optimizer: OptimizerLike = 'adam',
     eval_every: int = 3,
     patience: int | None = 5,
     monitor: str | None = None,
+    negatives: Negatives = 'uniform',
     seed: int = 0,
     device: str | torch.device | None = None,
     devices: int = 1,
     precision: str | None = None,
+    compile: bool | CompileMode = False,
     run_dir: str | os.PathLike[str] | None = None,
     resume: bool = False,
     progress: bool = True,
     loggers: Sequence[Logger] = (),
 ) -> FitResult:
-    r"""Trains a model with Adam, keeps an eye on the validation
+    r"""Trains a model, keeps an eye on the validation
     interactions, and leaves the model with the weights that did best there,
     on the device that it was trained on and in evaluation mode.
 
@@ -80,7 +93,15 @@ def fit(
             over all devices. (default: :obj:`4096`)
         lr (float, optional): The learning rate. (default: :obj:`1e-3`)
         weight_decay (float, optional): The weight of the :math:`L_2` penalty
-            that Adam adds to all gradients. (default: :obj:`0.0`)
+            that Adam adds to all gradients, or of the decay of AdamW.
+            (default: :obj:`0.0`)
+        optimizer (str or callable, optional): :obj:`'adam'`;
+            :obj:`'adamw'`, which decays matrices and tables, but no biases
+            and other vectors; :obj:`'lazy_adam'`, which leaves rows of
+            embedding tables alone in steps in which they have no gradient,
+            and takes sparse gradients; or what is called with the parameters
+            and :obj:`lr`, such as :obj:`torch.optim.SGD`.
+            (default: :obj:`'adam'`)
         eval_every (int, optional): The number of epochs between evaluations,
             and between checkpoints. The last epoch always has one.
             (default: :obj:`3`)
@@ -91,6 +112,10 @@ def fit(
             better, as :func:`~pyg_darec.metrics.evaluate` names it.
             (default: :obj:`'Recall@20'`, or half of the items where there
             are fewer than 40)
+        negatives (str, optional): Where negative items come from:
+            :obj:`'uniform'`, :obj:`'popularity'` or :obj:`'in_batch'`, see
+            :class:`~pyg_darec.loader.PairLoader`.
+            (default: :obj:`'uniform'`)
         seed (int, optional): The seed. (default: :obj:`0`)
         device (str or torch.device, optional): Where to train, such as
             :obj:`'cpu'` or :obj:`'cuda:1'`. If :obj:`None` or
@@ -101,6 +126,10 @@ def fit(
         precision (str, optional): The precision of
             :class:`lightning_fabric.Fabric`, such as :obj:`'bf16-mixed'`.
             (default: :obj:`None`)
+        compile (bool or str, optional): If set to :obj:`True` or to a mode
+            of :func:`torch.compile`, compiles the loss of the model;
+            :obj:`'reduce-overhead'` uses CUDA graphs, and makes no
+            difference to :obj:`True` on a CPU. (default: :obj:`False`)
         run_dir (str or os.PathLike, optional): A folder for the checkpoint
             (:obj:`checkpoint.safetensors`), the final weights
             (:obj:`model.safetensors`, see
@@ -134,7 +163,12 @@ def fit(
     graph = as_graph(data).to(device)
     monitor = choose_monitor(graph, monitor)
     loader = PairLoader(
-        graph, batch_size, seed=seed, rank=rank, world_size=fabric.world_size
+        graph,
+        batch_size,
+        seed=seed,
+        rank=rank,
+        world_size=fabric.world_size,
+        negatives=negatives,
     )
 
     with reproducible(device), closing(RunLogs(folder, loggers)) as logs:
@@ -143,16 +177,9 @@ def fit(
         # 'model', which are those that the caller knows.
         net = as_recommender(model).to(device)
         materialize(net, graph, loader)
-        module = fabric.setup_module(net)
-        module.mark_forward_method('loss')
-        # 'fused' makes one pass over each table instead of a dozen.
-        adam = torch.optim.Adam(
-            _trainable(model),
-            lr=lr,
-            weight_decay=weight_decay,
-            fused=device.type in ('cpu', 'cuda'),
-        )
-        optimizer = fabric.setup_optimizers(adam)
+        module = fabric.setup_module(compile_loss(TrainingLoss(net), compile))
+        optimizers = make_optimizers(model, optimizer, lr, weight_decay)
+        steppers = [fabric.setup_optimizers(o) for o in optimizers]
         result, best = FitResult([], monitor), _snapshot(model)
 
         checkpoint = None
@@ -163,14 +190,17 @@ def fit(
                 'batch_size': batch_size,
                 'lr': lr,
                 'weight_decay': weight_decay,
+                'optimizer': describe_optimizer(optimizer, optimizers),
+                'compile': compile,
                 'eval_every': eval_every,
                 'monitor': monitor,
+                'negatives': negatives,
                 'seed': seed,
                 'precision': precision,
             }
             checkpoint = Checkpoint(folder / 'checkpoint.safetensors', settings)
             if checkpoint.path.exists():
-                best, history = checkpoint.load(model, adam)
+                best, history = checkpoint.load(model, optimizers)
                 result = FitResult(history, monitor)
         if rank == 0:
             logs.restart(result.history)
@@ -187,18 +217,18 @@ def fit(
             loader.epoch = epoch
             start = time.perf_counter()
             row: dict[str, float] = {'epoch': epoch}
-            row |= train_epoch(fabric, module, optimizer, graph, loader, epoch)
+            row |= train_epoch(fabric, module, steppers, graph, loader, epoch)
             row['seconds'] = time.perf_counter() - start
             pause = epoch % eval_every == 0 or epoch == epochs
             if pause:
                 check_weights(model, epoch)
-            if pause and monitor is not None:
+            if pause and monitor is not None and net.is_ready(epoch):
                 row |= validate(net, graph, monitor)
             result = FitResult([*result.history, row], monitor)
             if pause and result.best_epoch == epoch:
                 best = _snapshot(model)
             if pause and checkpoint is not None and rank == 0:
-                checkpoint.save(model, adam, best, result.history)
+                checkpoint.save(model, optimizers, best, result.history)
             logs.log(row)
             best_value = result.best_metrics.get(str(monitor), math.nan)
             bar.set_postfix(refresh=False, loss=row['loss'], best=best_value)
@@ -247,16 +277,6 @@ def _run_folder(
     for part in folder.glob('.*.tmp.safetensors'):
         part.unlink(missing_ok=True)
     return folder
-
-
-def _trainable(model: Module) -> list[Parameter]:
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    if not parameters:
-        raise ValueError(
-            f"'{type(model).__name__}' has no parameters to train; give one "
-            f"'requires_grad=True' (got {model})"
-        )
-    return parameters
 
 
 def _snapshot(model: Module) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from pyg_darec.train.checkpoint import (
     describe_model,
     fingerprint,
 )
+from pyg_darec.train.lazy_adam import LazyAdam
 from pyg_darec.train.tensor_file import write_tensors
 
 
@@ -26,11 +27,11 @@ def test_round_trip_continues_bit_for_bit(tmp_path, tiny):
     best = {k: v.clone() for k, v in model.state_dict().items()}
     step(model, optimizer)
     path = tmp_path / 'checkpoint.safetensors'
-    Checkpoint(path, {'a': (1, 2)}).save(model, optimizer, best, history)
+    Checkpoint(path, {'a': (1, 2)}).save(model, [optimizer], best, history)
 
     other = tiny.model(seed=1)
     optimizer2 = adam(other)
-    found = Checkpoint(path, {'a': (1, 2)}).load(other, optimizer2)
+    found = Checkpoint(path, {'a': (1, 2)}).load(other, [optimizer2])
     assert found[1] == history
     assert all(best[name].equal(found[0][name]) for name in best)
     for m, o in ((model, optimizer), (other, optimizer2)):
@@ -39,32 +40,70 @@ def test_round_trip_continues_bit_for_bit(tmp_path, tiny):
         assert value.equal(other.state_dict()[name])
 
 
+def test_state_that_is_no_tensor(tmp_path, tiny):
+    """'SparseAdam' counts its steps with a Python number, and 'SGD' keeps a
+    'None'. The parameters are in another order than in the model.
+    """
+
+    def make(seed):
+        model = tiny.model(seed=seed)
+        return model, [
+            LazyAdam([model.item.weight], lr=0.1),
+            torch.optim.SGD([model.user.weight], lr=0.1),
+        ]
+
+    def step(model, optimizers):
+        model.zero_grad()
+        sum(p.square().sum() for p in model.parameters()).backward()
+        for optimizer in optimizers:
+            optimizer.step()
+
+    model, optimizers = make(0)
+    step(model, optimizers)
+    checkpoint = Checkpoint(tmp_path / 'checkpoint.safetensors', {})
+    checkpoint.save(model, optimizers, {}, [])
+    other, optimizers2 = make(1)
+    checkpoint.load(other, optimizers2)
+    for m, o in ((model, optimizers), (other, optimizers2)):
+        step(m, o)
+    for a, b in zip(model.parameters(), other.parameters(), strict=True):
+        assert a.equal(b)
+
+
+def test_settings_that_earlier_versions_had_no_choice_of(tmp_path, model):
+    path, optimizers = tmp_path / 'checkpoint.safetensors', [adam(model)]
+    Checkpoint(path, {}).save(model, optimizers, {}, [])
+    Checkpoint(path, {'optimizer': 'adam'}).load(model, optimizers)
+    with pytest.raises(ValueError, match=r"'compile'; .*\(got True, and False"):
+        Checkpoint(path, {'compile': True}).load(model, optimizers)
+
+
 def test_truncated_at_any_length(tmp_path, model):
     path = tmp_path / 'checkpoint.safetensors'
     checkpoint = Checkpoint(path, {})
-    checkpoint.save(model, adam(model), model.state_dict(), [])
+    checkpoint.save(model, [adam(model)], model.state_dict(), [])
     content = path.read_bytes()
     for size in range(0, len(content), len(content) // 20):
         path.write_bytes(content[:size])
         with pytest.raises(ValueError, match='is truncated'):
-            checkpoint.load(model, adam(model))
+            checkpoint.load(model, [adam(model)])
 
 
 def test_another_file(tmp_path, model):
     path = tmp_path / 'checkpoint.safetensors'
     write_tensors(model.state_dict(), path)
     with pytest.raises(ValueError, match=r'not a checkpoint .* \(got format'):
-        Checkpoint(path, {}).load(model, adam(model))
+        Checkpoint(path, {}).load(model, [adam(model)])
 
 
 def test_nothing_changes_if_it_does_not_fit(tmp_path, tiny):
     path, model = tmp_path / 'checkpoint.safetensors', tiny.model()
     saved = Checkpoint(path, {'lr': 0.1})
-    saved.save(model, adam(model), model.state_dict(), [])
+    saved.save(model, [adam(model)], model.state_dict(), [])
     other = tiny.model(seed=1)
     before = other.user.weight.clone()
     with pytest.raises(ValueError, match=r"'lr'; .*\(got 0.2, and 0.1 in"):
-        Checkpoint(path, {'lr': 0.2}).load(other, adam(other))
+        Checkpoint(path, {'lr': 0.2}).load(other, [adam(other)])
     assert other.user.weight.equal(before)
 
 

@@ -4,6 +4,7 @@ import torch
 from pyg_darec.loader import PairLoader
 from pyg_darec.train.epoch import train_epoch
 from pyg_darec.train.fabric import make_fabric
+from pyg_darec.train.training_loss import TrainingLoss
 
 
 def test_means_count_every_interaction_once(graph, tiny):
@@ -11,11 +12,11 @@ def test_means_count_every_interaction_once(graph, tiny):
     smaller, is the loss of the whole epoch.
     """
     model, fabric = tiny.model(dropout=0.0), make_fabric('cpu')
-    module = fabric.setup_module(model)
+    module = fabric.setup_module(TrainingLoss(model))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
     optimizer = fabric.setup_optimizers(optimizer)
     loader = PairLoader(graph, batch_size=graph.num_edges - 7)
-    means = train_epoch(fabric, module, optimizer, graph, loader, epoch=1)
+    means = train_epoch(fabric, module, [optimizer], graph, loader, epoch=1)
     batch = next(iter(PairLoader(graph, batch_size=10_000)))
     loss, terms = model.loss(graph, batch)
     assert means.keys() == {'loss', 'bpr', 'reg'}

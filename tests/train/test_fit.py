@@ -182,6 +182,61 @@ def test_mixed_precision_reaches_the_loss(graph, tiny):
     assert set(seen) == {torch.bfloat16}
 
 
+def test_fused_and_decoupled_adam_are_adam(graph, tiny):
+    """Without weight decay, and but for rounding."""
+
+    def run(**kwargs):
+        model = tiny.model()
+        fit(model, graph, epochs=3, batch_size=64, **kwargs, **QUIET)
+        return weights(model)
+
+    expected = run()
+    for optimizer in ('adamw', torch.optim.Adam):
+        torch.testing.assert_close(run(optimizer=optimizer), expected)
+    assert not equal(run(optimizer=torch.optim.SGD), expected)
+
+
+def test_sparse_gradients(tmp_path, graph, tiny):
+    """They are those of a dense table, and can be taken up again."""
+
+    class Sparse(type(tiny.model())):
+        def loss(self, data, batch):
+            user, pos, neg = batch
+            score = self.user(user) * (self.item(pos) - self.item(neg))
+            return -torch.nn.functional.logsigmoid(score.sum(-1)).sum(), {}
+
+    def run(epochs, sparse=True, **kwargs):
+        model = tiny.model()
+        model.__class__ = Sparse
+        model.user.sparse = model.item.sparse = sparse
+        kwargs = {'optimizer': 'lazy_adam', **kwargs, **QUIET}
+        fit(model, graph, epochs, batch_size=16, eval_every=1, **kwargs)
+        return weights(model)
+
+    expected = run(4)
+    torch.testing.assert_close(run(4, sparse=False), expected)
+    run(2, run_dir=tmp_path)
+    assert equal(run(4, run_dir=tmp_path, resume=True), expected)
+    # PyTorch's own is the same thing, but by another name.
+    own = torch.optim.SparseAdam
+    torch.testing.assert_close(run(4, optimizer=own), expected)
+    with pytest.raises(ValueError, match="another 'optimizer'"):
+        run(4, run_dir=tmp_path, resume=True, optimizer=own)
+    with pytest.raises(ValueError, match="pass optimizer='lazy_adam'"):
+        run(4, optimizer='adam')
+
+
+def test_lazy_adam_is_adam_where_every_row_has_a_gradient(graph, tiny):
+    def run(optimizer):
+        model = tiny.model(dropout=0.0)
+        kwargs = {'batch_size': graph.num_edges, 'lr': 0.01, **QUIET}
+        result = fit(model, graph, 10, optimizer=optimizer, **kwargs)
+        return [row['loss'] for row in result.history]
+
+    # They add epsilon in another place.
+    assert run('lazy_adam') == pytest.approx(run('adam'), rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ('kwargs', 'match'),
     [
@@ -198,6 +253,7 @@ def test_mixed_precision_reaches_the_loss(graph, tiny):
         ({'monitor': 'Recal@20'}, "'monitor' needs to be one of"),
         ({'monitor': 'Recall@61'}, 'at most 60'),
         ({'precision': 'huge'}, 'huge'),
+        ({'optimizer': 'adagrad'}, r"'optimizer' .* \(got 'adagrad'\)"),
     ],
 )
 def test_bad_arguments(model, graph, kwargs, match):
