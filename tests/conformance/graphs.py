@@ -34,6 +34,21 @@ def random_data(
     return data
 
 
+def telling_data(llm_dim: int = 12, seed: int = 0) -> HeteroData:
+    """30 users and 20 items of five tastes, which profiles tell and most
+    interactions follow; otherwise as :func:`random_data`.
+    """
+    data = random_data(llm_dim=llm_dim, seed=seed)
+    user, item = data[RATES].edge_index
+    item = torch.where(user % 3 > 0, item - (item - user) % 5, item) % 20
+    data[RATES].edge_index = torch.stack([user, item]).unique(dim=1)
+    taste = torch.randn(5, llm_dim, generator=torch.Generator().manual_seed(1))
+    for kind in ('user', 'item'):
+        which = torch.arange(data[kind].num_nodes) % 5
+        data[kind].llm_x = 3 * taste[which] + data[kind].llm_x
+    return data
+
+
 def random_batch(
     data: HeteroData, size: int = 40, seed: int = 0
 ) -> tuple[Tensor, Tensor, Tensor]:

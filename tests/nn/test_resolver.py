@@ -13,6 +13,9 @@ from pyg_darec.nn.resolver import resolve, resolve_objective
         ('darec', align.DaRecAlign),
         ('DaRecAlign', align.DaRecAlign),
         ('rlmrec-con', align.RLMRecConAlign),
+        ('kar', align.KARAlign),
+        ('CTRL', align.CTRLAlign),
+        ('control-rec', align.ControlRecAlign),
         (models.NGCF, models.NGCF),
     ],
 )

@@ -90,6 +90,11 @@ class Aligner(Recommender):
         aligned = self.align(graph, batch, out.user, out.item)
         return Step({**out.terms, **aligned}, out.user, out.item)
 
+    def supervise(
+        self, graph: BipartiteGraph, user: Tensor, item: Tensor, batch: Batch
+    ) -> dict[str, Tensor]:
+        return self.model.supervise(graph, user, item, batch)
+
     def regularize(self, batch: Batch) -> dict[str, Tensor]:
         terms = self.model.regularize(batch)
         if self.reg_weight != 0:
@@ -103,6 +108,9 @@ class Aligner(Recommender):
 
     def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
         self.model.renew(graph, epoch, step)
+
+    def is_ready(self, epoch: int) -> bool:
+        return self.model.is_ready(epoch)
 
     def reset_parameters(self) -> None:
         for module in self.children():
@@ -122,13 +130,19 @@ class Aligner(Recommender):
                     f"of {kind}s: set data['{kind}'].llm_x or apply "
                     "'AttachProfileEmbeddings' (got none)"
                 )
-            width = graph.llm_x[kind].size(1)
-            if width != self.llm_dim:
-                raise ValueError(
-                    f"'llm_dim' is {self.llm_dim} but the profile embeddings "
-                    f"of {kind}s, data['{kind}'].llm_x, have another width "
-                    f'(got {width})'
-                )
+            self.check_width(graph, kind)
+
+    def check_width(self, graph: BipartiteGraph, kind: str) -> None:
+        r"""Raises a :class:`ValueError` if the profile embeddings of a node
+        type are not :obj:`llm_dim` wide.
+        """
+        width = graph.llm_x[kind].size(1)
+        if width != self.llm_dim:
+            raise ValueError(
+                f"'llm_dim' is {self.llm_dim} but the profile embeddings "
+                f"of {kind}s, data['{kind}'].llm_x, have another width "
+                f'(got {width})'
+            )
 
     def __repr__(self) -> str:
         return (

@@ -1,37 +1,61 @@
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import Module
+from torch_geometric.data import HeteroData
 
 from pyg_darec.checks import check_count, check_weight
 from pyg_darec.graph import Batch, BipartiteGraph
-from pyg_darec.nn.align.base import Aligner
-from pyg_darec.nn.align.encoder import Encoder
-from pyg_darec.nn.align.nodes import sample_nodes, take_nodes
-from pyg_darec.nn.functional import (
-    center_alignment,
-    cluster_means,
-    gram_distance,
-    kmeans,
-    match_centers,
-    orthogonality,
-    uniformity,
-)
+from pyg_darec.nn.align.injecting import InjectingAligner
+from pyg_darec.nn.align.injection import ProfileInjection
+from pyg_darec.nn.align.structure import DisentangledStructure, Reduction
+from pyg_darec.nn.align.tables import input_tables, split_tables
 from pyg_darec.nn.functional.structure import Matching
 from pyg_darec.nn.models.foreign import Embed
+from pyg_darec.nn.recommender import Recommender
 
+Preset = Literal['default', 'paper']
 Score = Literal['backbone', 'shared', 'both']
 
+# What the presets differ in.
+_PRESETS: dict[str, dict[str, float]] = {
+    'default': {'weight': 0.0, 'profile_weight': 0.3, 'neighbor_weight': 1.0},
+    'paper': {'weight': 0.1, 'profile_weight': 0.0, 'neighbor_weight': 0.0},
+}
 
-class DaRecAlign(Aligner):
-    r"""The disentangled alignment of the `"DaRec: A Disentangled Alignment
-    Framework for Large Language Model and Recommender System"
-    <https://arxiv.org/abs/2408.08231>`_ paper, around any model.
 
-    Four perceptrons split the collaborative embeddings :math:`\mathbf{E}_C`
-    and the profile embeddings :math:`\mathbf{E}_L` of the same nodes into a
-    specific and a shared part each, and
+class DaRecAlign(InjectingAligner):
+    r"""Disentangled alignment with LLM profiles, around any model, after the
+    `"DaRec: A Disentangled Alignment Framework for Large Language Model and
+    Recommender System" <https://arxiv.org/abs/2408.08231>`_ paper: what
+    behaviour and profiles of a node have in common is aligned, what is
+    specific to either of them is left alone.
+
+    **The default** puts the shared part where it is scored. The model's own
+    embedding :math:`\mathbf{e}_v` of a node is its specific part, and the
+    model is given
+
+    .. math::
+        \mathbf{e}'_v = \mathbf{e}_v + t \left( w_n \sum_{u \in
+        \mathcal{N}(v)} s_{vu} \mathbf{e}_u + w_p \mathbf{W} \mathbf{x}_v
+        \right)
+
+    instead, in training and afterwards. :math:`\mathbf{W} \mathbf{x}_v`, a
+    linear map of the principal components of its profile, keeps the global
+    structure of profiles, and the mean over the nodes with the nearest
+    profiles the local one; nothing is forced to coincide. The trust
+    :math:`t` is measured before training: profiles that do not agree with
+    the interactions, as shuffled ones, are not used at all, and the model is
+    what it is alone. See :class:`~pyg_darec.nn.align.ProfileInjection`. The
+    objective and all terms of the model are its own. A model without
+    embedding tables of users and items gets the same on its output, and its
+    :attr:`objective` there.
+
+    **The literal form**, :obj:`preset='paper'`: four perceptrons split the
+    collaborative embeddings :math:`\mathbf{E}_C` and the profile embeddings
+    :math:`\mathbf{E}_L` of the same nodes into a specific and a shared part
+    each, and
 
     .. math::
         \mathcal{L} = \mathcal{L}_{base} + \lambda \left( \mathcal{L}_{or} +
@@ -43,22 +67,37 @@ class DaRecAlign(Aligner):
     shared parts in structure only: their similarities
     (:func:`~pyg_darec.nn.functional.gram_distance`) and their preference
     centres (:func:`~pyg_darec.nn.functional.center_alignment` of k-means
-    clusters). The first two are summed over both sides.
+    clusters). The first two are summed over both sides. See
+    :class:`~pyg_darec.nn.align.DisentangledStructure`.
 
     .. note::
 
-        The paper's code is not public. What it leaves open is our choice:
-        the depth and width of the perceptrons, that users and items are one
-        set of nodes, the mean in :math:`\mathcal{L}_{glo}`, the form of
-        :math:`\mathcal{L}_{loc}` and the matching of centres, unit weights
-        of the terms, and what is scored.
+        The default is ours: in our measurements the literal form does not
+        improve on the model alone. The paper's code is not public. What it
+        leaves open is our choice: the depth and width of the perceptrons,
+        that users and items are one set of nodes, the mean in
+        :math:`\mathcal{L}_{glo}`, the form of :math:`\mathcal{L}_{loc}` and
+        the matching of centres, unit weights of the terms, and what is
+        scored.
 
     Args:
         model (torch.nn.Module): The model to wrap, whatever
             :func:`~pyg_darec.nn.models.as_recommender` takes.
         llm_dim (int): The width of the profile embeddings.
-        weight (float, optional): The trade-off :math:`\lambda`.
-            (default: :obj:`0.1`)
+        weight (float, optional): The trade-off :math:`\lambda`; with 0, there
+            are no perceptrons and none of the four terms.
+            (default: that of the preset, :obj:`0.0` or :obj:`0.1`)
+        preset (str, optional): :obj:`'default'` or :obj:`'paper'`, which sets
+            :obj:`weight`, :obj:`profile_weight` and :obj:`neighbor_weight`
+            where they are not given. (default: :obj:`'default'`)
+        profile_weight (float, optional): The weight :math:`w_p`.
+            (default: that of the preset, :obj:`0.3` or :obj:`0.0`)
+        neighbor_weight (float, optional): The weight :math:`w_n`.
+            (default: that of the preset, :obj:`1.0` or :obj:`0.0`)
+        num_neighbors (int, optional): The number of nearest profiles of a
+            node. (default: :obj:`10`)
+        rank (int, optional): The number of principal components of profiles.
+            (default: :obj:`64`)
         num_samples (int, optional): The number of nodes :math:`\hat{N}`
             that a step aligns, drawn anew each time, :obj:`None` for all.
             (default: :obj:`4096`)
@@ -91,27 +130,33 @@ class DaRecAlign(Aligner):
             parts side by side. The backbone's own loss is not affected.
             (default: :obj:`'backbone'`)
         reg_weight (float, optional): The weight of an :math:`\ell_2` penalty
-            on the perceptrons. (default: :obj:`0.0`)
+            on the parameters of this module. (default: :obj:`0.0`)
         embed (callable, optional): How to get embeddings from a model that
             cannot be wrapped as it is. (default: :obj:`None`)
 
     Shapes:
         - **input:** data with :obj:`llm_x` of shapes
-          :math:`(U, D)` and :math:`(I, D)`
+          :math:`(U, D)` and :math:`(I, D)`, a row of zeros where a profile
+          is missing; the default does with one of the two
         - **output:** user embeddings :math:`(U, d)`, item embeddings
           :math:`(I, d)`
 
     Raises:
         TypeError: If the model cannot be wrapped; says what to pass.
-        ValueError: If an argument is out of range, or, in a step, if there
-            are fewer nodes than clusters.
+        ValueError: If an argument is out of range, or, in a step of the
+            literal form, if there are fewer nodes than clusters.
     """
 
     def __init__(
         self,
         model: Module,
         llm_dim: int,
-        weight: float = 0.1,
+        weight: float | None = None,
+        preset: Preset = 'default',
+        profile_weight: float | None = None,
+        neighbor_weight: float | None = None,
+        num_neighbors: int = 10,
+        rank: int = 64,
         num_samples: int | None = 4096,
         num_clusters: int = 4,
         matching: Matching = 'greedy',
@@ -119,7 +164,7 @@ class DaRecAlign(Aligner):
         uni_weight: float = 1.0,
         glo_weight: float = 1.0,
         loc_weight: float = 1.0,
-        glo_reduction: Literal['mean', 'sum'] = 'mean',
+        glo_reduction: Reduction = 'mean',
         dim: int | None = None,
         hidden_dim: int | None = None,
         num_layers: int = 2,
@@ -128,119 +173,143 @@ class DaRecAlign(Aligner):
         reg_weight: float = 0.0,
         embed: Embed | None = None,
     ) -> None:
-        super().__init__(model, llm_dim, weight, reg_weight, embed)
         for name, choice, choices in (
-            ('matching', matching, ('greedy', 'optimal')),
-            ('glo_reduction', glo_reduction, ('mean', 'sum')),
-            ('score', score, ('backbone', 'shared', 'both')),
+            ('preset', preset, get_args(Preset)),
+            ('score', score, get_args(Score)),
         ):
             if choice not in choices:
                 raise ValueError(
                     f"'{name}' needs to be one of {choices} (got '{choice}')"
                 )
-        check_count(
-            num_samples=num_samples,
-            num_clusters=num_clusters,
-            num_iters=num_iters,
-            dim=dim,
-            hidden_dim=hidden_dim,
-        )
-        if num_samples is not None and num_samples < num_clusters:
-            raise ValueError(
-                f"'num_samples' needs to be at least 'num_clusters', "
-                f'{num_clusters} (got {num_samples})'
-            )
+
+        def chosen(name: str, value: float | None) -> float:
+            return _PRESETS[preset][name] if value is None else value
+
+        weight = chosen('weight', weight)
+        profile_weight = chosen('profile_weight', profile_weight)
+        neighbor_weight = chosen('neighbor_weight', neighbor_weight)
+        super().__init__(model, llm_dim, weight, reg_weight, embed)
+        check_count(rank=rank)
         check_weight(
-            or_weight=or_weight,
-            uni_weight=uni_weight,
-            glo_weight=glo_weight,
-            loc_weight=loc_weight,
+            num_neighbors=num_neighbors,
+            profile_weight=profile_weight,
+            neighbor_weight=neighbor_weight,
         )
-        self.num_samples = num_samples
-        self.num_clusters = num_clusters
-        self.matching = matching
-        self.term_weights = {
-            'or': or_weight,
-            'uni': uni_weight,
-            'glo': glo_weight,
-            'loc': loc_weight,
-        }
-        self.glo_reduction = glo_reduction
-        self.num_iters = num_iters
+        self.preset = preset
         self.score = score
-        cf_dim = self.model.out_dim
-
-        def encoder(in_dim: int | None) -> Encoder:
-            return Encoder(in_dim, dim or cf_dim, hidden_dim, num_layers)
-
-        self.cf_specific = encoder(cf_dim)
-        self.cf_shared = encoder(cf_dim)
-        self.llm_specific = encoder(llm_dim)
-        self.llm_shared = encoder(llm_dim)
+        self.injection: ProfileInjection | None = None
+        if profile_weight > 0 or neighbor_weight > 0:
+            self.injection = ProfileInjection(
+                llm_dim,
+                _input_dim(self.model),
+                rank,
+                profile_weight,
+                neighbor_weight,
+                num_neighbors,
+            )
+        structure = DisentangledStructure(
+            self.model.out_dim,
+            llm_dim,
+            {
+                'or': or_weight,
+                'uni': uni_weight,
+                'glo': glo_weight,
+                'loc': loc_weight,
+            },
+            num_samples,
+            num_clusters,
+            matching,
+            glo_reduction,
+            dim,
+            hidden_dim,
+            num_layers,
+            num_iters,
+        )
+        # Made in any case, so that its arguments are checked.
+        is_used = weight > 0 or score != 'backbone'
+        self.structure = structure if is_used else None
 
     @property
     def out_dim(self) -> int | None:  # type: ignore[override]
-        part = self.cf_shared.out_dim
-        if self.score == 'backbone' or part is None:
+        if self.score == 'backbone' or self.structure is None:
             return self.model.out_dim
+        part = self.structure.cf_shared.out_dim
+        if part is None:
+            return None
         return part if self.score == 'shared' else 2 * part
 
-    def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
-        user, item = self.model.encode(graph)
-        return self._scored(user), self._scored(item)
+    def scored(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
+        if self.structure is None or self.score == 'backbone':
+            return user, item
+        return (
+            self.structure.scored(user, self.score),
+            self.structure.scored(item, self.score),
+        )
 
-    def _scored(self, x: Tensor) -> Tensor:
-        if self.score == 'backbone':
-            return x
-        shared: Tensor = self.cf_shared(x, x.size(1))
-        if self.score == 'shared':
-            return shared
-        return torch.cat([self.cf_specific(x, x.size(1)), shared], dim=-1)
+    def parts(
+        self, data: HeteroData | BipartiteGraph
+    ) -> dict[str, tuple[Tensor, Tensor]]:
+        r"""The parts that embeddings of users and of items are made of, to
+        look at: in the default form, the model's own (:obj:`'specific'`) and
+        what profiles add (:obj:`'shared'`); in the literal form,
+        the four of :class:`~pyg_darec.nn.align.DisentangledStructure`, such
+        as :obj:`'cf_shared'`.
+        """
+        graph = self._graph(data)
+        self.check_profiles(graph)
+        out: dict[str, tuple[Tensor, Tensor]] = {}
+        with torch.no_grad():
+            pair = self.encode(graph)
+            if self.structure is not None:
+                llm = graph.llm_x['user'], graph.llm_x['item']
+                out |= self.structure.parts(pair, llm)
+            tables = input_tables(self.model, graph)
+            if self.injection is not None:
+                own = pair if tables is None else split_tables(graph, tables)
+                both = self.injection(graph, *own)
+                out['specific'] = own[0].detach(), own[1].detach()
+                out['shared'] = both[0] - own[0], both[1] - own[1]
+        return out
 
     def align(
         self, graph: BipartiteGraph, batch: Batch, user: Tensor, item: Tensor
     ) -> dict[str, Tensor]:
-        nodes = sample_nodes(graph.num_nodes, self.num_samples)
-        cf = take_nodes((user, item), nodes)
-        llm = take_nodes((graph.llm_x['user'], graph.llm_x['item']), nodes)
-        llm, width = llm.to(cf.dtype), cf.size(1)
-        # Parts that only terms of weight 0 look at are not computed.
-        on = {name for name, w in self.term_weights.items() if w != 0}
-        terms: dict[str, Tensor] = {}
-        if on & {'or', 'uni'}:
-            cf_sp = self.cf_specific(cf, width)
-            llm_sp = self.llm_specific(llm, width)
-        if on & {'or', 'glo', 'loc'}:
-            cf_sh = self.cf_shared(cf, width)
-            llm_sh = self.llm_shared(llm, width)
-        if 'or' in on:
-            terms['or'] = orthogonality(cf_sp, cf_sh)
-            terms['or'] = terms['or'] + orthogonality(llm_sp, llm_sh)
-        if 'uni' in on:
-            terms['uni'] = uniformity(cf_sp) + uniformity(llm_sp)
-        if 'glo' in on:
-            scale = cf.size(0) ** 2 if self.glo_reduction == 'sum' else 1
-            terms['glo'] = scale * gram_distance(cf_sh, llm_sh)
-        if 'loc' in on:
-            terms['loc'] = self._local(cf_sh, llm_sh)
-        return {
-            name: self.weight * self.term_weights[name] * term
-            for name, term in terms.items()
-        }
+        if self.structure is None:
+            return {}
+        llm = graph.llm_x['user'], graph.llm_x['item']
+        terms = self.structure((user, item), llm)
+        return {name: self.weight * term for name, term in terms.items()}
 
-    def _local(self, cf: Tensor, llm: Tensor) -> Tensor:
-        num = self.num_clusters
-        cf_center, llm_center = (
-            cluster_means(x, kmeans(x, num, self.num_iters), num)[0]
-            for x in (cf, llm)
-        )
-        match = match_centers(cf_center, llm_center, self.matching)
-        return center_alignment(cf_center, llm_center[match])
+    def check_profiles(self, graph: BipartiteGraph) -> None:
+        # Half of the profiles is better than none; the four terms need all.
+        if self.structure is not None or not graph.llm_x:
+            super().check_profiles(graph)
+        for kind in graph.llm_x:
+            self.check_width(graph, kind)
 
     def __repr__(self) -> str:
+        args: dict[str, Any] = {}
+        if self.injection is not None:
+            args |= {
+                'profile_weight': self.injection.profile_weight,
+                'neighbor_weight': self.injection.neighbor_weight,
+                'num_neighbors': self.injection.num_neighbors,
+            }
+        if self.structure is not None:
+            args |= {
+                'weight': self.weight,
+                'num_samples': self.structure.num_samples,
+                'num_clusters': self.structure.num_clusters,
+            }
+        listed = ''.join(f', {name}={value}' for name, value in args.items())
         return (
             f'{self.__class__.__name__}({self.model}, '
-            f'llm_dim={self.llm_dim}, weight={self.weight}, '
-            f'num_samples={self.num_samples}, '
-            f'num_clusters={self.num_clusters})'
+            f"llm_dim={self.llm_dim}, preset='{self.preset}'{listed})"
         )
+
+
+def _input_dim(model: Recommender) -> int | None:
+    names = model.embedding_names()
+    if not names:
+        return model.out_dim
+    return model.get_parameter(names[0]).size(1)

@@ -1,6 +1,5 @@
 import torch
 from torch import Tensor
-from torch.func import functional_call
 from torch.nn import Module, Parameter
 
 from pyg_darec.checks import check_positive
@@ -8,9 +7,10 @@ from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.encoder import Encoder
 from pyg_darec.nn.align.nodes import sample_nodes, take_nodes
+from pyg_darec.nn.align.tables import call_with, input_tables
 from pyg_darec.nn.functional import info_nce
 from pyg_darec.nn.models.foreign import Embed
-from pyg_darec.nn.recommender import Recommender, Step
+from pyg_darec.nn.recommender import Step
 
 
 class RLMRecGenAlign(Aligner):
@@ -84,10 +84,12 @@ class RLMRecGenAlign(Aligner):
         masked = sample_nodes(graph.num_nodes, num)
         is_masked = torch.zeros(graph.num_nodes, dtype=torch.bool)
         is_masked[... if masked is None else masked] = True
-        out: Step = functional_call(
-            _StepOf(self.model),
+        out: Step = call_with(
+            self.model,
+            'step',
             self._mask_tables(graph, is_masked.to(graph.device)),
-            (graph, batch),
+            graph,
+            batch,
         )
         embedding = take_nodes((out.user, out.item), masked)
         profile = take_nodes(
@@ -105,23 +107,21 @@ class RLMRecGenAlign(Aligner):
     def _mask_tables(
         self, graph: BipartiteGraph, is_masked: Tensor
     ) -> dict[str, Tensor]:
-        names = self.model.embedding_names()
-        tables = [self.model.get_parameter(name) for name in names]
-        sizes = [table.size(0) for table in tables]
-        if sizes not in (
-            [graph.num_users, graph.num_items],
-            [graph.num_nodes],
-        ):
+        tables = input_tables(self.model, graph)
+        if tables is None:
+            sizes = [
+                self.model.get_parameter(name).size(0)
+                for name in self.model.embedding_names()
+            ]
             raise ValueError(
                 f"'{self.__class__.__name__}' needs a table of "
                 f'{graph.num_users} users and one of {graph.num_items} '
                 f'items, or one of all (got tables of {sizes} rows)'
             )
+        masks = is_masked.split([table.size(0) for table in tables.values()])
         return {
-            f'model.{name}': torch.where(mask[:, None], self.mask_token, table)
-            for name, table, mask in zip(
-                names, tables, is_masked.split(sizes), strict=True
-            )
+            name: torch.where(mask[:, None], self.mask_token, table)
+            for (name, table), mask in zip(tables.items(), masks, strict=True)
         }
 
     def reset_parameters(self) -> None:
@@ -134,16 +134,3 @@ class RLMRecGenAlign(Aligner):
             f'llm_dim={self.llm_dim}, weight={self.weight}, '
             f'mask_ratio={self.mask_ratio}, temperature={self.temperature})'
         )
-
-
-class _StepOf(Module):
-    """Makes a step the forward pass, which is all that
-    :func:`torch.func.functional_call` calls.
-    """
-
-    def __init__(self, model: Recommender) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, graph: BipartiteGraph, batch: Batch) -> Step:
-        return self.model.step(graph, batch)

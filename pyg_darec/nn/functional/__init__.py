@@ -6,6 +6,7 @@ from pyg_darec.nn.functional.contrast import (
     uniformity,
 )
 from pyg_darec.nn.functional.kmeans import cluster_means, kmeans, lloyd
+from pyg_darec.nn.functional.neighbors import nearest_neighbors
 from pyg_darec.nn.functional.normalize import normalize
 from pyg_darec.nn.functional.ranking import (
     bce_loss,
@@ -14,6 +15,7 @@ from pyg_darec.nn.functional.ranking import (
     l2_penalty,
     softmax_loss,
 )
+from pyg_darec.nn.functional.ridge import LinearMap, ridge_regression
 from pyg_darec.nn.functional.structure import (
     center_alignment,
     gram_distance,
@@ -22,6 +24,7 @@ from pyg_darec.nn.functional.structure import (
 )
 
 __all__ = [
+    'LinearMap',
     'bce_loss',
     'bpr_loss',
     'center_alignment',
@@ -34,8 +37,10 @@ __all__ = [
     'lloyd',
     'log_partition',
     'match_centers',
+    'nearest_neighbors',
     'normalize',
     'orthogonality',
+    'ridge_regression',
     'softmax_loss',
     'uniformity',
 ]

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from pyg_darec.checks import check_count
 from pyg_darec.graph import Batch, BipartiteGraph
+from pyg_darec.nn.functional import log_partition
 from pyg_darec.nn.models.base import Penalty, View
 from pyg_darec.nn.models.contrast import (
     ContrastiveLightGCN,
@@ -14,6 +15,10 @@ from pyg_darec.nn.models.contrast import (
 from pyg_darec.nn.models.lightgcn import Combine
 
 Contrast = Literal['sum', 'layers']
+Similarity = Literal['cosine', 'inner']
+
+# Inner products of positives attract up to here, as in the published code.
+_CLIP = 5.0
 
 
 class LightGCL(ContrastiveLightGCN):
@@ -46,8 +51,9 @@ class LightGCL(ContrastiveLightGCN):
     :math:`\mathbf{a} = \mathbf{e}^{(0)} + \sum_{l \geq 1}
     \mathbf{g}^{(l)}` and :math:`\mathbf{c} = \sum_{l \geq 0}
     \mathbf{e}^{(l)}`, at a fraction :math:`1 / L` of the cost, as in its
-    published code, which has clipped inner products where there are cosines
-    here. There are no activations, as in that code and unlike in the paper.
+    published code. That has :obj:`similarity='inner'`: inner products for
+    cosines, where that of a node's two views counts from :math:`-5 \tau` to
+    :math:`5 \tau` only. There are no activations, as in that code and unlike in the paper.
 
     The singular vectors are found once for every graph, in double precision
     and from a start of their own: they are no part of the
@@ -68,6 +74,9 @@ class LightGCL(ContrastiveLightGCN):
             (default: :obj:`5`)
         contrast_on (str, optional): What is contrasted, the :obj:`'sum'` of
             the layers or all :obj:`'layers'`. (default: :obj:`'sum'`)
+        similarity (str, optional): What is contrasted,
+            :obj:`'cosine'` or :obj:`'inner'` products.
+            (default: :obj:`'cosine'`)
         edge_dropout (float, optional): The share of interactions that a
             training step leaves out of the propagation that is scored,
             without rescaling the others. (default: :obj:`0.0`)
@@ -99,6 +108,7 @@ class LightGCL(ContrastiveLightGCN):
         combine: Combine = 'sum',
         rank: int = 5,
         contrast_on: Contrast = 'sum',
+        similarity: Similarity = 'cosine',
         edge_dropout: float = 0.0,
         ssl_weight: float = 0.01,
         temperature: float = 0.2,
@@ -123,8 +133,14 @@ class LightGCL(ContrastiveLightGCN):
                 f"'contrast_on' needs to be one of {get_args(Contrast)} "
                 f"(got '{contrast_on}')"
             )
+        if similarity not in get_args(Similarity):
+            raise ValueError(
+                f"'similarity' needs to be one of {get_args(Similarity)} "
+                f"(got '{similarity}')"
+            )
         self.rank = rank
         self.contrast_on = contrast_on
+        self.similarity = similarity
 
     def contrast(
         self, graph: BipartiteGraph, layers: list[View], batch: Batch
@@ -140,9 +156,20 @@ class LightGCL(ContrastiveLightGCN):
             size = max(index.numel(), 1)
             for first, second in pairs:
                 a, b = first[side], second[side]
-                loss = contrast_nodes(a, b, index, self.temperature)
-                total = total + loss / size
+                total = total + self._contrast_nodes(a, b, index) / size
         return {'ssl': self.ssl_weight * total}
+
+    def _contrast_nodes(
+        self, first: Tensor, second: Tensor, index: Tensor
+    ) -> Tensor:
+        if self.similarity == 'cosine':
+            return contrast_nodes(first, second, index, self.temperature)
+        i, count = index.unique(return_counts=True)
+        anchor, positive = first[i] / self.temperature, second[i]
+        attract = (anchor * positive).sum(dim=-1).clamp(-_CLIP, _CLIP)
+        repel = log_partition(anchor, second, weight=count)
+        loss: Tensor = repel - (attract * count).sum()
+        return loss
 
     def _propagate_low_rank(
         self, graph: BipartiteGraph, layers: list[View]

@@ -75,6 +75,9 @@ class NCL(ContrastiveLightGCN):
             clusterings. (default: :obj:`1`)
         num_iters (int, optional): The number of updates of the centres in
             each of them. (default: :obj:`5`)
+        edge_dropout (float, optional): The share of interactions that a
+            training step leaves out, without rescaling the others.
+            (default: :obj:`0.0`)
         ssl_weight (float, optional): The weight :math:`w_S` of the contrast
             with neighbours. (default: :obj:`4e-4`)
         proto_weight (float, optional): The weight :math:`w_P` of the
@@ -120,6 +123,7 @@ class NCL(ContrastiveLightGCN):
         warm_up: int = 20,
         cluster_every: int = 1,
         num_iters: int = 5,
+        edge_dropout: float = 0.0,
         ssl_weight: float = 4e-4,
         proto_weight: float = 3e-4,
         alpha: float = 1.0,
@@ -133,7 +137,7 @@ class NCL(ContrastiveLightGCN):
             dim,
             num_layers,
             combine,
-            edge_dropout=0.0,
+            edge_dropout=edge_dropout,
             ssl_weight=ssl_weight,
             temperature=temperature,
             reg_weight=reg_weight,

@@ -1,7 +1,12 @@
 import pytest
 import torch
 from conformance.aligner import AlignerConformance
-from conformance.graphs import METADATA, random_batch, random_data
+from conformance.graphs import (
+    METADATA,
+    random_batch,
+    random_data,
+    telling_data,
+)
 from torch import Tensor
 from torch.nn import Embedding, Module
 from torch_geometric.data import HeteroData
@@ -9,6 +14,7 @@ from torch_geometric.nn import GraphSAGE, to_hetero
 from torch_geometric.nn import LightGCN as PyGLightGCN
 
 from pyg_darec.nn.align import DaRecAlign
+from pyg_darec.nn.align.darec import Preset
 from pyg_darec.nn.functional import cluster_means, kmeans, match_centers
 from pyg_darec.nn.models import LightGCN
 
@@ -16,11 +22,12 @@ from pyg_darec.nn.models import LightGCN
 class TestConformance(AlignerConformance):
     expected_repr = (
         "DaRecAlign(LightGCN(30, 20, 8, num_layers=3, combine='sum'), "
-        'llm_dim=12, weight=0.1, num_samples=4096, num_clusters=4)'
+        "llm_dim=12, preset='paper', weight=0.1, num_samples=4096, "
+        'num_clusters=4)'
     )
 
     def wrap(self, model: Module) -> DaRecAlign:
-        return DaRecAlign(model, 12)
+        return DaRecAlign(model, 12, preset='paper')
 
 
 def mlp(encoder: Module, x: Tensor) -> Tensor:
@@ -46,11 +53,15 @@ def test_terms_equal_the_formulas(matching: str) -> None:
     torch.manual_seed(0)
     data, weight = random_data(), 0.3
     backbone = LightGCN.from_data(data, 8, edge_dropout=0.0)
-    model = DaRecAlign(backbone, 12, weight=weight, matching=matching)
+    model = DaRecAlign(
+        backbone, 12, weight=weight, preset='paper', matching=matching
+    )
+    parts = model.structure
+    assert parts is not None
     cf = torch.cat(backbone(data)).detach().double()
     llm = torch.cat([data['user'].llm_x, data['item'].llm_x]).double()
-    cf_sp, cf_sh = mlp(model.cf_specific, cf), mlp(model.cf_shared, cf)
-    llm_sp, llm_sh = mlp(model.llm_specific, llm), mlp(model.llm_shared, llm)
+    cf_sp, cf_sh = mlp(parts.cf_specific, cf), mlp(parts.cf_shared, cf)
+    llm_sp, llm_sh = mlp(parts.llm_specific, llm), mlp(parts.llm_shared, llm)
 
     expected = {
         'or': (unit(cf_sp) * unit(cf_sh)).sum(1).square().mean()
@@ -83,7 +94,8 @@ def test_terms_equal_the_formulas(matching: str) -> None:
 def test_ablations(term: str) -> None:
     torch.manual_seed(0)
     data = random_data()
-    model = DaRecAlign(LightGCN.from_data(data, 8), 12, **{f'{term}_weight': 0})
+    backbone = LightGCN.from_data(data, 8)
+    model = DaRecAlign(backbone, 12, preset='paper', **{f'{term}_weight': 0})
     assert set(model.loss(data, random_batch(data))[1]) == {
         'bpr',
         'reg',
@@ -100,7 +112,9 @@ def test_reduction_of_the_global_term() -> None:
     for reduction in ('mean', 'sum'):
         torch.manual_seed(0)
         backbone = LightGCN.from_data(data, 8, edge_dropout=0)
-        model = DaRecAlign(backbone, 12, glo_reduction=reduction)  # type: ignore[arg-type]
+        model = DaRecAlign(  # type: ignore[arg-type]
+            backbone, 12, preset='paper', glo_reduction=reduction
+        )
         values.append(model.loss(data, random_batch(data))[1]['glo'])
     assert torch.allclose(values[1], 50**2 * values[0])
 
@@ -108,12 +122,15 @@ def test_reduction_of_the_global_term() -> None:
 def test_sampling() -> None:
     data = random_data()
     backbone = LightGCN.from_data(data, 8, edge_dropout=0)
-    sampled = DaRecAlign(backbone, 12, num_samples=10, loc_weight=0)
+    sampled = DaRecAlign(
+        backbone, 12, preset='paper', num_samples=10, loc_weight=0
+    )
     batch = random_batch(data)
     losses = {float(sampled.loss(data, batch)[0].detach()) for _ in range(5)}
     assert len(losses) == 5
     for num in (None, 50, 10_000):  # every node, as N-hat is larger than N
-        sampled.num_samples = num
+        assert sampled.structure is not None
+        sampled.structure.num_samples = num
         losses = {
             float(sampled.loss(data, batch)[0].detach()) for _ in range(3)
         }
@@ -125,13 +142,17 @@ def test_what_is_scored() -> None:
     backbone = LightGCN.from_data(data, 8).eval()
     cf = torch.cat(backbone(data))
     for score, width in (('backbone', 8), ('shared', 6), ('both', 12)):
-        model = DaRecAlign(backbone, 12, dim=6, score=score).eval()  # type: ignore[arg-type]
+        model = DaRecAlign(  # type: ignore[arg-type]
+            backbone, 12, preset='paper', dim=6, score=score
+        ).eval()
+        both = model.structure
+        assert both is not None
         parts = {
             'backbone': [cf],
-            'shared': [mlp(model.cf_shared, cf.double())],
+            'shared': [mlp(both.cf_shared, cf.double())],
             'both': [
-                mlp(model.cf_specific, cf.double()),
-                mlp(model.cf_shared, cf.double()),
+                mlp(both.cf_specific, cf.double()),
+                mlp(both.cf_shared, cf.double()),
             ],
         }[score]
         out = torch.cat(model(data))
@@ -142,17 +163,19 @@ def test_what_is_scored() -> None:
 
 def test_more_clusters_than_nodes() -> None:
     data = random_data()
-    model = DaRecAlign(LightGCN.from_data(data, 8), 12, num_clusters=51)
+    backbone = LightGCN.from_data(data, 8)
+    model = DaRecAlign(backbone, 12, preset='paper', num_clusters=51)
     with pytest.raises(ValueError, match=r"'num_clusters'.*nodes, 50.*51"):
         model.loss(data, random_batch(data))
 
 
 @pytest.mark.parametrize('value', [0.0, 1.0])
-def test_constant_profiles(value: float) -> None:
+def test_constant_profiles_of_the_literal_form(value: float) -> None:
     data = random_data()
     for kind in ('user', 'item'):
         data[kind].llm_x = torch.full_like(data[kind].llm_x, value)
-    model = DaRecAlign(LightGCN.from_data(data, 8), 12)
+    backbone = LightGCN.from_data(data, 8)
+    model = DaRecAlign(backbone, 12, preset='paper')
     loss, _ = model.loss(data, random_batch(data))
     loss.backward()
     assert loss.isfinite()
@@ -161,19 +184,25 @@ def test_constant_profiles(value: float) -> None:
         assert param.grad.isfinite().all()
 
 
-def test_wraps_pyg_lightgcn() -> None:
-    data = random_data()
-    train(DaRecAlign(PyGLightGCN(50, 8, num_layers=2), llm_dim=12), data)
+PRESETS = pytest.mark.parametrize('preset', ['default', 'paper'])
 
 
-def test_wraps_to_hetero_graph_sage() -> None:
-    data = random_data()
+@PRESETS
+def test_wraps_pyg_lightgcn(preset: Preset) -> None:
+    model = PyGLightGCN(50, 8, num_layers=2)
+    train(DaRecAlign(model, llm_dim=12, preset=preset), telling_data())
+
+
+@PRESETS
+def test_wraps_to_hetero_graph_sage(preset: Preset) -> None:
+    data = telling_data()
     data['user'].x, data['item'].x = torch.randn(30, 7), torch.randn(20, 9)
     model = to_hetero(GraphSAGE((-1, -1), 16, num_layers=2), METADATA)
-    train(DaRecAlign(model, llm_dim=12), data)
+    train(DaRecAlign(model, llm_dim=12, preset=preset), data)
 
 
-def test_wraps_a_plain_module() -> None:
+@PRESETS
+def test_wraps_a_plain_module(preset: Preset) -> None:
     class Plain(Module):
         def __init__(self) -> None:
             super().__init__()
@@ -182,7 +211,8 @@ def test_wraps_a_plain_module() -> None:
     def embed(model: Plain, data: HeteroData) -> tuple[Tensor, Tensor]:
         return model.users.weight, model.items.weight
 
-    train(DaRecAlign(Plain(), llm_dim=12, embed=embed), random_data())
+    model = DaRecAlign(Plain(), llm_dim=12, preset=preset, embed=embed)
+    train(model, telling_data())
 
 
 def train(model: DaRecAlign, data: HeteroData) -> None:
@@ -209,13 +239,18 @@ def train(model: DaRecAlign, data: HeteroData) -> None:
         ({'matching': 'some'}, 'matching'),
         ({'glo_reduction': 'max'}, 'glo_reduction'),
         ({'score': 'llm'}, 'score'),
+        ({'preset': 'best'}, 'preset'),
+        ({'rank': 0}, 'rank'),
+        ({'num_neighbors': -1}, 'num_neighbors'),
+        ({'profile_weight': -0.1}, 'profile_weight'),
+        ({'neighbor_weight': float('inf')}, 'neighbor_weight'),
         ({'num_samples': 0}, 'num_samples'),
         ({'num_samples': 3}, 'num_samples'),
         ({'uni_weight': float('nan')}, 'uni_weight'),
         ({'glo_weight': -1.0}, 'glo_weight'),
         ({'num_clusters': 0}, 'num_clusters'),
         ({'num_iters': 0}, 'num_iters'),
-        ({'num_layers': 0}, 'num_layers'),
+        ({'num_layers': 0, 'preset': 'paper'}, 'num_layers'),
         ({'dim': -3}, 'dim'),
     ],
 )

@@ -1,11 +1,21 @@
 """Every aligner on every backbone trains and improves its loss."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from conformance.graphs import random_batch, random_data
 
 from pyg_darec.graph import as_graph
-from pyg_darec.nn.align import DaRecAlign, RLMRecConAlign, RLMRecGenAlign
+from pyg_darec.nn.align import (
+    ControlRecAlign,
+    CTRLAlign,
+    DaRecAlign,
+    KARAlign,
+    RLMRecConAlign,
+    RLMRecGenAlign,
+)
 from pyg_darec.nn.models import (
     DCCF,
     GCCF,
@@ -31,9 +41,19 @@ BACKBONES = [
 ]
 
 
-@pytest.mark.parametrize('align', [DaRecAlign, RLMRecConAlign, RLMRecGenAlign])
+ALIGNERS = [
+    DaRecAlign,
+    RLMRecConAlign,
+    RLMRecGenAlign,
+    KARAlign,
+    ControlRecAlign,
+    lambda model, llm_dim: CTRLAlign(model, llm_dim, stage='joint'),
+]
+
+
+@pytest.mark.parametrize('align', ALIGNERS)
 @pytest.mark.parametrize('backbone', BACKBONES)
-def test_trains(backbone: type, align: type) -> None:
+def test_trains(backbone: Any, align: Callable[..., Any]) -> None:
     torch.manual_seed(0)
     data = random_data()
     model = align(backbone.from_data(data, 8), llm_dim=12)

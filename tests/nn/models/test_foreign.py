@@ -10,7 +10,14 @@ from torch_geometric.nn import GraphSAGE, HeteroConv, SAGEConv, to_hetero
 from torch_geometric.nn import LightGCN as PyGLightGCN
 
 from pyg_darec.graph import BipartiteGraph, as_graph
-from pyg_darec.nn.align import DaRecAlign, RLMRecConAlign, RLMRecGenAlign
+from pyg_darec.nn.align import (
+    ControlRecAlign,
+    CTRLAlign,
+    DaRecAlign,
+    KARAlign,
+    RLMRecConAlign,
+    RLMRecGenAlign,
+)
 from pyg_darec.nn.models import ForeignModel, LightGCN, as_recommender
 
 
@@ -263,7 +270,14 @@ def test_width_is_not_guessed_from_attributes() -> None:
     )
     assert wide.out_dim is None
     data = random_data()
-    for align in (DaRecAlign, RLMRecConAlign, RLMRecGenAlign):
+    for align in (
+        DaRecAlign,
+        RLMRecConAlign,
+        RLMRecGenAlign,
+        KARAlign,
+        CTRLAlign,
+        ControlRecAlign,
+    ):
         align(wide, 12).loss(data, random_batch(data))
 
 

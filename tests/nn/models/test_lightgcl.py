@@ -87,6 +87,31 @@ def test_contrast_equals_the_formula(
     assert torch.allclose(got, 0.35 * expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize('scale', [1.0, 30.0])  # inside and outside the clip
+def test_inner_products_equal_the_formula(scale: float) -> None:
+    torch.manual_seed(0)
+    data, tau = random_data(), 0.3
+    batch, graph = random_batch(data), as_graph(data)
+    model = LightGCL.from_data(
+        data, 8, similarity='inner', ssl_weight=0.7, temperature=tau
+    ).double()
+    with torch.no_grad():
+        for param in model.parameters():
+            param *= scale
+    got = model.loss(data, batch)[1]['ssl']
+    adj, low = adjacency(graph), truncated(graph, 5)
+    e = [tables(model)]
+    e += [adj @ e[0], adj @ adj @ e[0]]
+    dots = (e[0] + low @ (e[0] + e[1])) @ (e[0] + e[1] + e[2]).t() / tau
+    expected = torch.zeros(()).double()
+    for side, start, num in ((batch[:1], 0, 30), (batch[1:], 30, 20)):
+        node = torch.cat(side) + start
+        own = dots[node, node].clamp(-5, 5)
+        among = dots[node, start : start + num].logsumexp(dim=1)
+        expected = expected + (among - own).sum() / node.numel()
+    assert torch.allclose(got, 0.7 * expected, rtol=1e-6)
+
+
 def test_what_is_scored_is_lightgcn() -> None:
     torch.manual_seed(0)
     data, batch = random_data(), random_batch(random_data())
@@ -190,7 +215,13 @@ def test_resumed_run_equals_uninterrupted_run(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    'kwargs', [{'num_layers': 0}, {'rank': 0}, {'contrast_on': 'nodes'}]
+    'kwargs',
+    [
+        {'num_layers': 0},
+        {'rank': 0},
+        {'contrast_on': 'nodes'},
+        {'similarity': 'dot'},
+    ],
 )
 def test_bad_arguments(kwargs: dict) -> None:
     name, value = next(iter(kwargs.items()))

@@ -11,7 +11,13 @@ from torch_geometric.nn import LightGCN as PyGLightGCN
 
 from pyg_darec import fit
 from pyg_darec.graph import as_graph
-from pyg_darec.nn.align import DaRecAlign, RLMRecConAlign, RLMRecGenAlign
+from pyg_darec.nn.align import (
+    ControlRecAlign,
+    CTRLAlign,
+    DaRecAlign,
+    RLMRecConAlign,
+    RLMRecGenAlign,
+)
 from pyg_darec.nn.functional import bce_loss, direct_au_loss
 from pyg_darec.nn.models import GCCF, SGL, LightGCN, as_recommender
 from pyg_darec.nn.objectives import (
@@ -96,7 +102,11 @@ def test_an_objective_is_of_one_model() -> None:
     assert not any('objective' in name for name in first.state_dict())
 
 
-@pytest.mark.parametrize('align', [DaRecAlign, RLMRecConAlign, RLMRecGenAlign])
+# KAR is not among them: its objective is that of other embeddings.
+@pytest.mark.parametrize(
+    'align',
+    [DaRecAlign, RLMRecConAlign, RLMRecGenAlign, CTRLAlign, ControlRecAlign],
+)
 def test_aligner_has_the_objective_of_its_model(align: type) -> None:
     data, batch = random_data(), random_batch(random_data())
     model = LightGCN.from_data(data, 8, edge_dropout=0.0)

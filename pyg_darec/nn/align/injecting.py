@@ -1,0 +1,135 @@
+"""Aligners that change what goes into a model."""
+
+from typing import Literal
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+
+from pyg_darec.graph import Batch, BipartiteGraph
+from pyg_darec.nn.align.base import Aligner
+from pyg_darec.nn.align.injection import ProfileInjection
+from pyg_darec.nn.align.tables import call_with, input_tables, split_tables
+from pyg_darec.nn.functional import normalize, ridge_regression
+from pyg_darec.nn.recommender import Recommender, Step
+
+# What a model was trained on or called with last; nothing that a copy or a
+# saved file of it should hold.
+_SEEN: WeakKeyDictionary[Module, BipartiteGraph] = WeakKeyDictionary()
+
+
+class InjectingAligner(Aligner):
+    r"""An aligner whose :attr:`injection`, if it has one, goes into the input
+    embeddings of the model, without a change to the model; into its output
+    where it keeps no tables of input embeddings, and then its
+    :attr:`objective` applies there.
+
+    A subclass sets :attr:`injection` and implements :meth:`align`, which may
+    add terms to the loss, and :meth:`scored`.
+    """
+
+    injection: ProfileInjection | None
+
+    def scored(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
+        r"""What is scored of the embeddings of the model."""
+        return user, item
+
+    def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
+        _SEEN[self] = graph
+        tables = self._tables(graph)
+        if tables is not None:
+            user, item = call_with(self.model, 'encode', tables, graph)
+        else:
+            user, item = self._inject(graph, *self.model.encode(graph))
+        return self.scored(user, item)
+
+    def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
+        self.check_profiles(graph)
+        _SEEN[self] = graph
+        tables = self._tables(graph)
+        if tables is not None:
+            terms, user, item = call_with(
+                self.model, 'step', tables, graph, batch
+            )
+        else:
+            terms, user, item = self.model.step(graph, batch)
+            if self.injection is not None:
+                user, item = self._inject(graph, user, item)
+                own = self.model.supervise(graph, user, item, batch)
+                terms = {**terms, **own}
+        terms = {**terms, **self.align(graph, batch, user, item)}
+        return Step(terms, user, item)
+
+    def _inject(
+        self, graph: BipartiteGraph, user: Tensor, item: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        if self.injection is None:
+            return user, item
+        user, item = self.injection(graph, user, item)
+        return user, item
+
+    def _tables(self, graph: BipartiteGraph) -> dict[str, Tensor] | None:
+        r"""The input embeddings to call the model with, :obj:`None` if there
+        are no tables of them.
+        """
+        if self.injection is None:
+            return {}
+        tables = input_tables(self.model, graph)
+        if tables is None:
+            return None
+        pair = self.injection(graph, *split_tables(graph, tables))
+        if len(tables) == 1:
+            pair = (torch.cat(pair),)
+        return dict(zip(tables, pair, strict=True))
+
+    def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
+        # Most models have nothing to renew.
+        if type(self.model).renew is Recommender.renew:
+            return
+        with torch.no_grad():
+            tables = self._tables(graph) or {}
+        call_with(self.model, 'renew', tables, graph, epoch, step)
+
+    @torch.no_grad()
+    def embed_profiles(
+        self, llm_x: Tensor, kind: Literal['user', 'item'] = 'item'
+    ) -> Tensor:
+        r"""Embeds new users or items, of which nothing is known but their
+        profiles, in the space that is scored: by the linear map that
+        predicts the embeddings of those with interactions best from their
+        profiles (:func:`~pyg_darec.nn.functional.ridge_regression`). It
+        belongs to the data that the model saw last and is found at every
+        call, so pass all new nodes at once.
+
+        Args:
+            llm_x (torch.Tensor): Their profile embeddings.
+            kind (str, optional): What they are, :obj:`'user'` or
+                :obj:`'item'`. (default: :obj:`'item'`)
+
+        Shapes:
+            - **llm_x:** :math:`(N, D)`
+            - **output:** :math:`(N, d)`
+
+        Raises:
+            ValueError: If the model has seen no data, that has no profiles
+                of such nodes, or :obj:`llm_x` is not :obj:`llm_dim` wide.
+        """
+        graph = _SEEN.get(self)
+        if graph is None or kind not in graph.llm_x:
+            raise ValueError(
+                f"'embed_profiles' learns from {kind}s with profiles; train "
+                "the model on them, or call 'model(data)' once where it was "
+                f'loaded (got {graph})'
+            )
+        if llm_x.dim() != 2 or llm_x.size(1) != self.llm_dim:
+            raise ValueError(
+                f"'llm_x' needs shape (N, {self.llm_dim}) "
+                f'(got {tuple(llm_x.shape)})'
+            )
+        embedding = self.encode(graph)[('user', 'item').index(kind)]
+        profile = graph.llm_x[kind].to(embedding.dtype)
+        degree = graph.user_degree if kind == 'user' else graph.item_degree
+        known = (degree > 0) & profile.any(dim=-1)
+        fitted = ridge_regression(normalize(profile[known]), embedding[known])
+        return fitted(normalize(llm_x.to(embedding)))

@@ -1,0 +1,67 @@
+"""Input embeddings of any model, replaced for one call."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+from torch.func import functional_call
+from torch.nn import Module
+
+from pyg_darec.graph import BipartiteGraph
+from pyg_darec.nn.recommender import Recommender
+
+
+def call_with(
+    model: Recommender, method: str, tables: Mapping[str, Tensor], *args: Any
+) -> Any:
+    r"""Calls a method of :obj:`model` as if its parameters of these names
+    were other tensors. Gradients flow to those; the model is left as it is.
+
+    Args:
+        model (Recommender): The model.
+        method (str): The name of the method.
+        tables (dict): Tensors by the names of the parameters they stand for.
+        *args: The arguments of the method.
+    """
+    renamed = {f'model.{name}': value for name, value in tables.items()}
+    return functional_call(_Method(model, method), renamed, args)
+
+
+class _Method(Module):
+    """A method as a forward pass, which is all that
+    :func:`torch.func.functional_call` calls.
+    """
+
+    def __init__(self, model: Recommender, method: str) -> None:
+        super().__init__()
+        self.model = model
+        self.method = method
+
+    def forward(self, *args: Any) -> Any:
+        return getattr(self.model, self.method)(*args)
+
+
+def input_tables(
+    model: Recommender, graph: BipartiteGraph
+) -> dict[str, Tensor] | None:
+    r"""The parameters that hold the input embeddings of users and items, by
+    name: a table of each, or one of users followed by items. :obj:`None` if
+    the model has no such tables for :obj:`graph`.
+    """
+    tables: dict[str, Tensor] = {
+        name: model.get_parameter(name) for name in model.embedding_names()
+    }
+    sizes = [table.size(0) for table in tables.values()]
+    split = [graph.num_users, graph.num_items]
+    return tables if sizes in (split, [graph.num_nodes]) else None
+
+
+def split_tables(
+    graph: BipartiteGraph, tables: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor]:
+    r"""The rows of users and of items in :func:`input_tables`."""
+    first, *rest = tables.values()
+    if rest:
+        return first, rest[0]
+    user, item = first.split([graph.num_users, graph.num_items])
+    return user, item

@@ -1,0 +1,93 @@
+"""A model from the names of its parts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch_geometric.data import HeteroData
+
+from pyg_darec.checks import check_seed
+from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.nn.align import Aligner
+from pyg_darec.nn.models import Backbone
+from pyg_darec.nn.recommender import Recommender
+from pyg_darec.nn.resolver import resolve
+
+
+def build_model(
+    data: HeteroData | BipartiteGraph,
+    backbone: str = 'lightgcn',
+    aligner: str | None = None,
+    dim: int = 64,
+    backbone_options: Mapping[str, Any] | None = None,
+    aligner_options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> Recommender:
+    r"""A backbone by name and, if wanted, the alignment method around it,
+    with initial weights that :obj:`seed` decides. The global random state is
+    neither used nor changed.
+
+    .. code-block:: python
+
+        model = build_model(data, 'lightgcn', 'darec', dim=64)
+
+    Args:
+        data (HeteroData or BipartiteGraph): What the model is for.
+        backbone (str, optional): The name of the backbone, as
+            :func:`~pyg_darec.nn.resolver.resolve` takes it.
+            (default: :obj:`'lightgcn'`)
+        aligner (str, optional): The name of the alignment method. If
+            :obj:`None` or :obj:`'none'`, the backbone alone.
+            (default: :obj:`None`)
+        dim (int, optional): The width of the embeddings.
+            (default: :obj:`64`)
+        backbone_options (dict, optional): More arguments of the backbone.
+            (default: :obj:`None`)
+        aligner_options (dict, optional): More arguments of the alignment
+            method. (default: :obj:`None`)
+        seed (int, optional): The seed. (default: :obj:`0`)
+
+    Raises:
+        ValueError: If there is no such backbone or method, it does not take
+            an option, or :obj:`data` has no profile embeddings to align with.
+    """
+    check_seed(seed)
+    graph = as_graph(data)
+    model_cls, align_cls = resolve(backbone), None
+    if not issubclass(model_cls, Backbone):
+        raise ValueError(
+            f"'backbone' needs to be a backbone (got '{backbone}', an "
+            'alignment method)'
+        )
+    if aligner not in (None, 'none'):
+        align_cls = resolve(aligner)
+        if not issubclass(align_cls, Aligner):
+            raise ValueError(
+                "'aligner' needs to be an alignment method "
+                f"(got '{aligner}', a backbone)"
+            )
+        if len(graph.llm_x) < 2:
+            raise ValueError(
+                f"'aligner' needs profile embeddings of users and items; "
+                "encode them first, or choose 'none' "
+                f"(got '{aligner}' and embeddings of {list(graph.llm_x)})"
+            )
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        model: Recommender
+        model = _call(model_cls.from_data, backbone_options, graph, dim)
+        if align_cls is not None:
+            llm_dim = graph.llm_x['item'].size(1)
+            model = _call(align_cls, aligner_options, model, llm_dim)
+    return model
+
+
+def _call(make: Any, options: Mapping[str, Any] | None, *args: Any) -> Any:
+    try:
+        return make(*args, **(options or {}))
+    except TypeError as e:
+        # Names and types of options come from configurations.
+        raise ValueError(
+            f'The options of a model need to be arguments of its class; {e} '
+            f'(got {dict(options or {})})'
+        ) from e

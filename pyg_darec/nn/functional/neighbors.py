@@ -1,0 +1,68 @@
+import math
+
+import torch
+from torch import Tensor
+
+from pyg_darec.nn.functional.kmeans import lloyd
+
+# Similarities in a block, 32 MiB of float32.
+_BLOCK = 1 << 23
+# Above this number of points, neighbours are sought in cells of about so many.
+_MAX_EXACT = 1 << 17
+
+
+@torch.no_grad()
+def nearest_neighbors(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    r"""The :obj:`k` other rows with the highest inner product for every row,
+    best first, without an :math:`(N, N)` matrix.
+
+    Exact for up to :math:`2^{17}` rows. Of more, k-means first makes cells
+    of about so many, and neighbours come from a row's own cell, so that the
+    cost stays linear; the centres start at rows at equal distances, so that
+    the same rows always have the same neighbours.
+
+    Args:
+        x (torch.Tensor): The points; unit rows make it the cosine.
+        k (int): The number of neighbours, cut to :math:`N - 1`.
+
+    Returns:
+        Neighbours and their inner products; :obj:`-1` and :obj:`-inf` where
+        a cell has too few rows.
+
+    Shapes:
+        - **x:** :math:`(N, d)`
+        - **output:** :math:`(N, k)` and :math:`(N, k)`
+    """
+    num = x.size(0)
+    k = min(k, max(num - 1, 0))
+    index = torch.full((num, k), -1, device=x.device)
+    value = x.new_full((num, k), -torch.inf)
+    if k > 0:
+        with torch.autocast(x.device.type, enabled=False):
+            for cell in _cells(x):
+                _search(x, cell, index, value)
+    return index, value
+
+
+def _cells(x: Tensor) -> list[Tensor]:
+    num = x.size(0)
+    num_cells = math.ceil(num / _MAX_EXACT)
+    if num_cells == 1:
+        return [torch.arange(num, device=x.device)]
+    cluster, _ = lloyd(x, x[:: num // num_cells][:num_cells], num_iters=5)
+    order = cluster.argsort(stable=True)
+    sizes = torch.bincount(cluster, minlength=num_cells).tolist()
+    return [cell for cell in order.split(sizes) if cell.numel() > 1]
+
+
+def _search(x: Tensor, cell: Tensor, index: Tensor, value: Tensor) -> None:
+    inside = x[cell]
+    k = min(index.size(1), cell.numel() - 1)
+    size = max(_BLOCK // cell.numel(), 1)
+    for start in range(0, cell.numel(), size):
+        rows = cell[start : start + size]
+        dots = inside[start : start + size] @ inside.t()
+        # A row is not its own neighbour.
+        dots.diagonal(offset=start).fill_(-torch.inf)
+        best, place = dots.topk(k)
+        index[rows, :k], value[rows, :k] = cell[place], best

@@ -1,0 +1,293 @@
+"""The default form of DaRec: profiles in the input embeddings."""
+
+import pytest
+import torch
+from conformance.graphs import RATES, random_batch, random_data, telling_data
+from conformance.recommender import RecommenderConformance
+from torch.nn import Module
+from torch_geometric.data import HeteroData
+
+from pyg_darec import fit
+from pyg_darec.graph import as_graph
+from pyg_darec.nn.align import DaRecAlign
+from pyg_darec.nn.models import LightGCN
+from pyg_darec.nn.resolver import resolve
+
+NAMES = (
+    'LightGCN',
+    'NGCF',
+    'GCCF',
+    'SGL',
+    'SimGCL',
+    'LightGCL',
+    'NCL',
+    'DCCF',
+    'AutoCF',
+)
+
+
+class TestConformance(RecommenderConformance):
+    expected_repr = (
+        "DaRecAlign(LightGCN(30, 20, 8, num_layers=3, combine='sum'), "
+        "llm_dim=12, preset='default', profile_weight=0.3, "
+        'neighbor_weight=1.0, num_neighbors=10)'
+    )
+
+    def make(self, data: HeteroData) -> DaRecAlign:
+        return DaRecAlign(LightGCN.from_data(data, 8, edge_dropout=0.0), 12)
+
+    def test_gradients_reach_every_parameter(self) -> None:
+        # Those of noise are zero, and there.
+        for data, some in ((random_data(), False), (telling_data(), True)):
+            model = self.make(data)
+            model.loss(data, random_batch(data))[0].backward()
+            for name, param in model.named_parameters():
+                assert param.grad is not None, name
+                assert param.grad.any() or not some, name
+
+
+def weights(model: DaRecAlign) -> dict[str, torch.Tensor]:
+    assert model.injection is not None
+    return {
+        'user': model.injection.user_weight,
+        'item': model.injection.item_weight,
+    }
+
+
+def trust(model: DaRecAlign, data: HeteroData) -> list[float]:
+    model(data)
+    assert model.injection is not None
+    spaces = model.injection.space
+    return [float(spaces[kind].trust) for kind in ('user', 'item')]
+
+
+def dense_neighbors(x: torch.Tensor, k: int) -> torch.Tensor:
+    x = x / x.norm(dim=1, keepdim=True).clamp(min=1e-30)
+    cosine = (x @ x.t()).fill_diagonal_(-9)
+    kept = torch.zeros_like(cosine)
+    top = cosine.topk(k).indices
+    kept.scatter_(1, top, cosine.gather(1, top).clamp(min=0))
+    kept = torch.maximum(kept, kept.t())
+    scale = kept.sum(1).clamp(min=1e-30).rsqrt()
+    return scale[:, None] * kept * scale[None, :]
+
+
+@pytest.mark.parametrize('k', [3, 10])
+def test_equals_the_formula(k: int) -> None:
+    """Written out in float64, with N x N matrices and an SVD."""
+    torch.manual_seed(0)
+    data = telling_data()
+    backbone = LightGCN.from_data(data, 8, edge_dropout=0.0)
+    model = DaRecAlign(
+        backbone, 12, num_neighbors=k, rank=5, profile_weight=0.7
+    ).double()
+    out = model.eval()(data)
+    assert min(trust(model, data)) > 0.5
+    tables = []
+    for kind, t in zip(('user', 'item'), trust(model, data), strict=True):
+        x = data[kind].llm_x.double()
+        x = x / x.norm(dim=1, keepdim=True)
+        u, s, _ = torch.linalg.svd(x - x.mean(0), full_matrices=False)
+        reduced = u[:, :5] * s[:5]
+        near = dense_neighbors(reduced, k)
+        # Signs of components are free: compared through the map they give.
+        assert model.injection is not None
+        own = model.injection.space[kind](data[kind].llm_x)
+        scale = reduced.square().sum(1).mean().sqrt()
+        assert torch.allclose(
+            own @ own.t(), reduced @ reduced.t() / scale**2, atol=1e-6
+        )
+        e = backbone.get_parameter(f'{kind}_embedding.weight').detach()
+        shared = 0.7 * own @ weights(model)[kind].detach().t()
+        tables.append(e + t * (near @ e + shared))
+    plain = LightGCN.from_data(data, 8, edge_dropout=0.0).double()
+    with torch.no_grad():
+        plain.user_embedding.weight.copy_(tables[0])
+        plain.item_embedding.weight.copy_(tables[1])
+    for got, expected in zip(out, plain.eval()(data), strict=True):
+        assert torch.allclose(got, expected, atol=1e-6)
+
+
+def shuffled(data: HeteroData) -> HeteroData:
+    for kind in ('user', 'item'):
+        order = torch.randperm(data[kind].num_nodes)
+        data[kind].llm_x = data[kind].llm_x[order]
+    return data
+
+
+@pytest.mark.parametrize('value', [None, 0.0, 1.0])
+def test_profiles_that_say_nothing_change_nothing(value: float | None) -> None:
+    torch.manual_seed(0)
+    data, batch = telling_data(), random_batch(random_data())
+    shuffled(data)
+    if value is not None:
+        for kind in ('user', 'item'):
+            data[kind].llm_x = torch.full_like(data[kind].llm_x, value)
+    backbone = LightGCN.from_data(data, 8, edge_dropout=0.0)
+    model = DaRecAlign(backbone, 12)
+    assert trust(model, data) == [0, 0]
+    for got, expected in zip(model(data), backbone(data), strict=True):
+        assert torch.equal(got, expected)
+    assert model.loss(data, batch)[0] == backbone.loss(data, batch)[0]
+
+
+def test_trust_tells_noise_from_profiles() -> None:
+    torch.manual_seed(0)
+    for _ in range(20):
+        data = telling_data()
+        assert min(trust(make(data), data)) > 0.5
+        assert trust(make(data), shuffled(data)) == [0, 0]
+
+
+def make(data: HeteroData, **kwargs: float) -> DaRecAlign:
+    return DaRecAlign(LightGCN.from_data(data, 8), 12, **kwargs)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize('kind', ['user', 'item'])
+def test_profiles_of_one_type_will_do(kind: str) -> None:
+    data, batch = telling_data(), random_batch(random_data())
+    del data[kind].llm_x
+    model = make(data)
+    model.loss(data, batch)[0].backward()
+    other = {'user': 'item', 'item': 'user'}[kind]
+    assert not weights(model)[kind].grad.any()
+    assert weights(model)[other].grad.any()
+    del data[other].llm_x
+    with pytest.raises(ValueError, match=r"'DaRecAlign' needs profile"):
+        model.loss(data, batch)
+
+
+def test_missing_profiles_are_not_zeros_that_pretend() -> None:
+    """A node without one is nobody's neighbour, moves no mean, and keeps
+    its own embedding."""
+    data, full = telling_data(), telling_data()
+    data['item'].llm_x[[3, 7]] = 0
+    rest = torch.tensor([n for n in range(20) if n not in (3, 7)])
+    model = make(data)
+    for split in ('val', 'test'):
+        del full[RATES][f'{split}_edge_label_index']
+    keep = torch.isin(full[RATES].edge_index[1], rest)
+    full[RATES].edge_index = full[RATES].edge_index[:, keep]
+    full[RATES].edge_index[1] = torch.searchsorted(
+        rest, full[RATES].edge_index[1]
+    )
+    full['item'].num_nodes, full['item'].llm_x = 18, full['item'].llm_x[rest]
+    model(data)
+    assert model.injection is not None
+    other = make(full)
+    other(full)
+    assert other.injection is not None
+    for space in (model.injection.space, other.injection.space):
+        assert space['item'].trust > 0
+    assert torch.allclose(
+        model.injection.space['item'].center,
+        other.injection.space['item'].center,
+    )
+    tables = [torch.randn(30, 8), torch.randn(20, 8)]
+    _, item = model.injection(as_graph(data), *tables)
+    assert torch.equal(item[[3, 7]], tables[1][[3, 7]])
+
+
+@pytest.mark.parametrize('kind', ['user', 'item'])
+def test_profiles_of_another_width(kind: str) -> None:
+    data = telling_data()
+    data[kind].llm_x = data[kind].llm_x[:, :5]
+    with pytest.raises(ValueError, match=rf"'llm_dim' is 12.*{kind}s.*got 5"):
+        make(data).loss(data, random_batch(data))
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_every_backbone_trains_and_resumes(name: str, tmp_path) -> None:
+    data = telling_data()
+
+    def build() -> Module:
+        torch.manual_seed(3)
+        return DaRecAlign(resolve(name).from_data(data, 8), 12, rank=6)
+
+    def run(model: Module, epochs: int, folder: str) -> Module:
+        fit(
+            model,
+            data,
+            epochs=epochs,
+            batch_size=32,
+            patience=None,
+            run_dir=tmp_path / folder,
+            resume=True,
+            progress=False,
+        )
+        return model
+
+    whole = run(build(), 6, 'whole')
+    run(build(), 3, 'killed')
+    parts = run(build(), 6, 'killed')
+    for key, value in whole.state_dict().items():
+        assert torch.equal(value, parts.state_dict()[key]), key
+    assert float(whole.injection.space['item'].trust) > 0.5
+
+
+def test_what_was_found_is_saved() -> None:
+    data = telling_data()
+    model, other = make(data), make(data)
+    out = model.eval()(data)
+    other.eval()(shuffled(telling_data()))  # has found something else
+    other.load_state_dict(model.state_dict())
+    for got, expected in zip(other(data), out, strict=True):
+        assert torch.equal(got, expected)
+
+
+def test_penalty_of_the_model_is_on_its_own_table() -> None:
+    data, batch = telling_data(), random_batch(random_data())
+    model = make(data)
+    expected = model.model.loss(data, batch)[1]['reg']
+    assert torch.equal(model.loss(data, batch)[1]['reg'], expected)
+
+
+def test_both_forms_at_once() -> None:
+    data, batch = telling_data(), random_batch(random_data())
+    model = make(data, weight=0.1)
+    terms = model.loss(data, batch)[1]
+    assert set(terms) == {'bpr', 'reg', 'or', 'uni', 'glo', 'loc'}
+
+
+def test_new_nodes_by_their_profiles() -> None:
+    """Taste is all that profiles tell here, and new items of a taste come
+    next to the items of it."""
+    torch.manual_seed(0)
+    data = telling_data()
+    model = make(data, rank=5)
+    with pytest.raises(ValueError, match=r"'model\(data\)' once"):
+        model.embed_profiles(data['item'].llm_x)
+    fit(model, data, epochs=60, batch_size=64, lr=0.02, progress=False)
+    item = model.eval()(data)[1].detach()
+    new = model.embed_profiles(telling_data(seed=7)['item'].llm_x, 'item')
+    assert new.shape == (20, 8)
+    assert torch.isfinite(new).all()
+    means = torch.stack([item[n:19:5].mean(0) for n in range(5)])
+    nearest = torch.cdist(new, means).argmin(dim=1)
+    assert (nearest == torch.arange(20) % 5).float().mean() > 0.8
+    assert model.embed_profiles(data['user'].llm_x[:3], 'user').shape == (3, 8)
+    with pytest.raises(ValueError, match=r"'llm_x' needs shape \(N, 12\)"):
+        model.embed_profiles(torch.randn(2, 5))
+    del data['user'].llm_x
+    model(data)
+    with pytest.raises(ValueError, match='learns from users'):
+        model.embed_profiles(torch.randn(2, 12), 'user')
+
+
+@pytest.mark.parametrize('preset', ['default', 'paper'])
+def test_parts(preset: str) -> None:
+    data = telling_data()
+    model = make(data, preset=preset)  # type: ignore[arg-type]
+    parts = model.parts(data)
+    names = {
+        'default': {'specific', 'shared'},
+        'paper': {'cf_specific', 'cf_shared', 'llm_specific', 'llm_shared'},
+    }[preset]
+    assert set(parts) == names
+    for user, item in parts.values():
+        assert (user.shape, item.shape) == ((30, 8), (20, 8))
+        assert user.any()
+        assert item.any()
+    if preset == 'default':
+        own = model.model.get_parameter('user_embedding.weight')
+        assert torch.equal(parts['specific'][0], own)
