@@ -7,6 +7,9 @@ from pyg_darec.nn.functional import normalize
 
 # Agreement of so many standard deviations is taken for chance.
 _CHANCE = 4.0
+# The agreement, as a mean cosine, at which profiles are trusted by half. With
+# less, profiles mixed with noise did more harm than good.
+_HALF = 0.1
 _NUM_SHUFFLES = 16
 _UNKNOWN = -1.0
 
@@ -23,14 +26,15 @@ class ProfileSpace(Module):
     Beside the components belongs a :attr:`trust` in :math:`[0, 1]`, how far
     the profiles agree with the interactions. With :math:`a` the mean cosine
     of two nodes that share a neighbour in the graph, and :math:`\mu`,
-    :math:`\sigma` its mean and deviation when profiles are shuffled,
+    :math:`\sigma` its mean and deviation when profiles are shuffled, and
+    :math:`g = a - \mu`,
 
     .. math::
-        \textrm{trust} = \max \left( 0, 1 - \left( \frac{4 \sigma}{a - \mu}
-        \right)^2 \right), \quad a > \mu,
+        \textrm{trust} = \max \left( 0, 1 - \left( \frac{4 \sigma}{g}
+        \right)^2 \right) \cdot \frac{g^2}{g^2 + 0.1^2}, \quad g > 0,
 
-    and else 0: near 1 for profiles that tell anything about behaviour (real
-    ones are 80 to 300 deviations away), 0 for noise.
+    and else 0. The first factor is 0 for noise and 1 for any agreement that
+    is no chance; the second shrinks what is sure, but little.
 
     All of it is found on the first graph, and saved with the weights.
 
@@ -121,7 +125,8 @@ def agreement(
     gap = actual - null.mean(dim=0)
     chance = _CHANCE * null.std(dim=0)
     # Not a number where both are zero, which is not above chance.
-    trust = torch.where(gap > chance, 1 - (chance / gap).square(), 0.0)
+    sure = torch.where(gap > chance, 1 - (chance / gap).square(), 0.0)
+    trust = sure * gap.square() / (gap.square() + _HALF**2)
     return trust[0], trust[1]
 
 
