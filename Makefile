@@ -31,7 +31,6 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/steps.py --root $(YELP)
 	$(BIN)/python benchmarks/backbones.py --root $(YELP) \
 	    --output runs/backbones
-	$(BIN)/python benchmarks/alignment.py --output runs/alignment.json
 
 # torch-scatter and torch-sparse come as source: about ten minutes.
 sparse: $(VENV)/.test

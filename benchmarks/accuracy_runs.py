@@ -1,0 +1,249 @@
+"""What the benchmarks of accuracy share: data sets, methods and runs that have
+a folder each, in which one that was killed continues and one that is done is
+read.
+"""
+
+import argparse
+import inspect
+import json
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from lastfm import load_lastfm
+from safetensors.torch import load_file, save_file
+from timing import machine
+from torch import Tensor
+
+from pyg_darec import DaRecAlign, fit
+from pyg_darec.datasets import OnlineRetail
+from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.io import atomic_write
+from pyg_darec.metrics import evaluate_per_user
+from pyg_darec.nn.align import (
+    Aligner,
+    ControlRecAlign,
+    CTRLAlign,
+    KARAlign,
+    RLMRecConAlign,
+    RLMRecGenAlign,
+)
+from pyg_darec.nn.models import LightGCN
+from pyg_darec.nn.recommender import Recommender
+from pyg_darec.nn.resolver import resolve
+from pyg_darec.train.checkpoint import fingerprint
+from pyg_darec.train.result import FitResult
+
+DATASETS = ('online_retail', 'lastfm')
+METRICS = ('Recall@20', 'NDCG@20')
+
+
+class Method(NamedTuple):
+    """An alignment method (none for the plain backbone) and what is tuned of
+    its own options: the ends of a range, searched on a log scale.
+    """
+
+    cls: type[Aligner] | None
+    options: dict[str, Any]
+    space: dict[str, tuple[float, float]]
+
+
+PLAIN, OURS, PAPER = 'plain', 'DaRec', 'DaRec-paper'
+METHODS = {
+    PLAIN: Method(None, {}, {}),
+    'RLMRec-Con': Method(
+        RLMRecConAlign, {}, {'weight': (1e-3, 1.0), 'temperature': (0.05, 1.0)}
+    ),
+    'RLMRec-Gen': Method(
+        RLMRecGenAlign, {}, {'weight': (1e-2, 10.0), 'temperature': (0.05, 1.0)}
+    ),
+    'KAR': Method(KARAlign, {}, {'weight': (0.1, 10.0)}),
+    'CTRL': Method(
+        CTRLAlign, {}, {'weight': (0.1, 10.0), 'temperature': (0.05, 1.0)}
+    ),
+    'ControlRec': Method(
+        ControlRecAlign, {}, {'weight': (1e-3, 1.0), 'temperature': (0.05, 1.0)}
+    ),
+    PAPER: Method(
+        DaRecAlign,
+        {'preset': 'paper'},
+        {'weight': (0.01, 1.0), 'num_clusters': (2, 16)},
+    ),
+    OURS: Method(
+        DaRecAlign,
+        {},
+        {'profile_weight': (0.03, 3.0), 'neighbor_weight': (0.1, 10.0)},
+    ),
+}
+
+
+def default_value(method: str, name: str) -> Any:
+    """The default of an option; that of the preset where it sets it."""
+    cls, options, _ = METHODS[method]
+    assert cls is not None
+    value = inspect.signature(cls).parameters[name].default
+    if value is not None:
+        return value
+    aligner = cls(LightGCN(1, 1, 1), 1, **options)
+    has_it = hasattr(aligner, name)
+    return getattr(aligner if has_it else aligner.injection, name)
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that the outcome of a training depends on, beside the data."""
+
+    dataset: str
+    backbone: str
+    method: str
+    seed: int = 0
+    dim: int = 32
+    epochs: int = 300
+    batch_size: int = 4096
+    eval_every: int = 3
+    patience: int = 5
+    lr: float = 5e-3
+    reg_weight: float | None = None
+    """Of the backbone, whose default it has if it is :obj:`None`."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Of the method, where they are not its defaults."""
+    num_trials: int = 0
+    """The budget that these settings were tuned with."""
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.dataset, self.backbone, self.method)
+
+
+class Result(NamedTuple):
+    """A finished run: what it came to, and the metrics of each test user."""
+
+    info: dict[str, Any]
+    user: Tensor
+    per_user: dict[str, Tensor]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add('--datasets', nargs='+', choices=DATASETS, default=DATASETS[:1])
+    add('--root', default='data/online-retail', help='of online_retail')
+    add('--lastfm', metavar='ROOT', help='holds artists.dat')
+    add('--encoder', metavar='MODEL', help='of the texts of lastfm')
+    add('--output', type=Path, required=True)
+    add('--seeds', type=int, nargs='+', default=[0, 1, 2, 3, 4])
+    add('--dim', type=int, default=Run.dim)
+    add('--epochs', type=int, default=Run.epochs)
+    add('--batch-size', type=int, default=Run.batch_size)
+    add('--lr', type=float, default=Run.lr)
+    add('--threads', type=int, help='of PyTorch')
+    add('--device', default='auto')
+
+
+def settings(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments that every run has in common."""
+    names = ('dim', 'epochs', 'batch_size', 'lr')
+    return {name: getattr(args, name) for name in names}
+
+
+def load_graphs(
+    parser: argparse.ArgumentParser, args: argparse.Namespace
+) -> dict[str, BipartiteGraph]:
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    graphs = {}
+    for name in args.datasets:
+        if name == 'online_retail':
+            data = OnlineRetail(args.root)[0]
+        elif args.lastfm is None or args.encoder is None:
+            parser.error('lastfm needs --lastfm ROOT and --encoder MODEL')
+        else:
+            cache = args.output / 'texts'
+            data = load_lastfm(args.lastfm, 0, args.encoder, cache)
+        graphs[name] = as_graph(data)
+    return graphs
+
+
+def train(
+    run: Run,
+    graph: BipartiteGraph,
+    device: str = 'auto',
+    folder: Path | None = None,
+) -> tuple[Recommender, FitResult]:
+    torch.manual_seed(run.seed)
+    own = {} if run.reg_weight is None else {'reg_weight': run.reg_weight}
+    model = resolve(run.backbone).from_data(graph, run.dim, **own)
+    cls, options, _ = METHODS[run.method]
+    if cls is not None:
+        llm_dim = graph.llm_x['item'].size(1)
+        model = cls(model, llm_dim, **options | run.options)
+    trained = fit(
+        model,
+        graph,
+        epochs=run.epochs,
+        batch_size=run.batch_size,
+        lr=run.lr,
+        eval_every=run.eval_every,
+        patience=run.patience,
+        seed=run.seed,
+        device=device,
+        run_dir=folder,
+        resume=folder is not None,
+        progress=sys.stderr.isatty(),
+    )
+    return model, trained
+
+
+def perform(
+    run: Run, graph: BipartiteGraph, folder: Path, device: str = 'auto'
+) -> Result:
+    """Trains and tests once, or reads what an earlier call came to."""
+    made_with = asdict(run) | {'data': fingerprint(graph)}
+    done = folder / 'result.json'
+    if done.exists():
+        result = read(folder)
+        check_settings(folder, result.info['run'], made_with)
+        return result
+    print(f'{run.folder}, seed {run.seed} {run.options or ""}', flush=True)
+    model, trained = train(run, graph, device, folder)
+    tested = evaluate_per_user(model, graph, 'test', ks=(20,))
+    tensors = {name: tested.per_user[name].cpu() for name in METRICS}
+    with atomic_write(folder / 'users.safetensors') as part:
+        save_file({'user': tested.user.cpu(), **tensors}, part)
+    info = {
+        'run': made_with,
+        'best epoch': trained.best_epoch,
+        'epochs': len(trained.history),
+        'seconds': sum(row['seconds'] for row in trained.history),
+        'validation': trained.best_metrics[str(trained.monitor)],
+        'machine': machine(),
+        **tested.mean(),
+    }
+    write_json(done, info)
+    (folder / 'checkpoint.safetensors').unlink(missing_ok=True)
+    return read(folder)
+
+
+def read(folder: Path) -> Result:
+    tensors = load_file(folder / 'users.safetensors')
+    user = tensors.pop('user')
+    info = json.loads((folder / 'result.json').read_text())
+    return Result(info, user, tensors)
+
+
+def check_settings(
+    path: Path, known: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    names = known.keys() | wanted.keys()
+    other = {k for k in names if known.get(k) != wanted.get(k)}
+    if other:
+        raise ValueError(
+            f"'{path}' was made with other settings; choose another "
+            f"'--output', or delete it (got another {sorted(other)})"
+        )
+
+
+def write_json(path: Path, content: Any) -> None:
+    with atomic_write(path) as part:
+        part.write_text(json.dumps(content, indent=1))

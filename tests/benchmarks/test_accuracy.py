@@ -1,0 +1,201 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import accuracy_runs
+import pytest
+import torch
+from accuracy import main, shuffled
+from accuracy_report import Contrast, contrasts, report, tables
+from accuracy_runs import METHODS, OURS, PAPER, Result, Run, default_value, read
+from accuracy_tuning import COMMON, tune
+from conformance.graphs import random_data
+
+from pyg_darec import evaluate, fit
+from pyg_darec.graph import as_graph
+from pyg_darec.metrics import compare, holm
+from pyg_darec.nn.align import RLMRecConAlign
+from pyg_darec.nn.models import LightGCN
+
+DATA = random_data(num_users=30, num_items=60, num_edges=400)
+METHOD = 'RLMRec-Con'
+
+
+@pytest.fixture(autouse=True)
+def _small_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accuracy_runs, 'OnlineRetail', lambda root: [DATA])
+
+
+def no_training(*args: Any, **kwargs: Any) -> None:
+    raise AssertionError('trained again')
+
+
+def words(output: Path, *more: str) -> list[str]:
+    words = ['--output', str(output), '--epochs', '2', '--seeds', '0', '1']
+    words += ['--dim', '4', '--backbones', 'lightgcn']
+    return [*words, '--methods', 'plain', METHOD, *more]
+
+
+def test_runs_and_resumes(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(words(tmp_path))
+    table = (tmp_path / 'table.md').read_text()
+    assert table in capsys.readouterr().out
+    assert f'| LightGCN | {METHOD} | 2 | 0.' in table
+    assert (tmp_path / 'gains.png').stat().st_size > 10_000
+
+    folder = tmp_path / 'online_retail' / 'LightGCN' / METHOD / 'seed-1'
+    result = read(folder)
+    torch.manual_seed(1)
+    model = RLMRecConAlign(LightGCN.from_data(DATA, 4), 12)
+    fit(model, DATA, epochs=2, lr=5e-3, seed=1, progress=False)
+    wanted = evaluate(model, DATA, ks=(20,))
+    for metric, values in result.per_user.items():
+        assert result.info[metric] == wanted[metric]
+        assert float(values.mean()) == wanted[metric]
+
+    # A run that was killed before its end comes to the same.
+    (folder / 'result.json').unlink()
+    main(words(tmp_path))
+    assert read(folder).info[accuracy_runs.METRICS[0]] == wanted['Recall@20']
+    assert (tmp_path / 'table.md').read_text() == table
+
+    monkeypatch.setattr(accuracy_runs, 'fit', no_training)
+    main(words(tmp_path))
+    assert (tmp_path / 'table.md').read_text() == table
+    with pytest.raises(ValueError, match=r"other settings.*\['lr'\]"):
+        main(words(tmp_path, '--lr', '0.1'))
+
+
+def test_tuning_goes_on_as_if_not_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On data without test interactions: it has no use for them."""
+    graph = as_graph(random_data(num_users=30, num_items=60, num_edges=400))
+    del graph.edge_label_index['test']
+    run = Run('small', 'LightGCN', METHOD, dim=4, epochs=2)
+    whole = tune(run, graph, 12, tmp_path / 'whole.json')
+    trials = json.loads((tmp_path / 'whole.json').read_text())['trials']
+    assert len(trials) == whole.num_trials == 12
+    assert trials[0]['params'] == {
+        'lr': 5e-3,
+        'reg_weight': 1e-6,
+        'weight': 0.01,
+        'temperature': 0.2,
+    }
+    best = max(trials, key=lambda trial: trial['validation'])['params']
+    assert best == {k: getattr(whole, k) for k in COMMON} | whole.options
+
+    tune(run, graph, 11, tmp_path / 'parts.json')
+    assert tune(run, graph, 12, tmp_path / 'parts.json') == whole
+    parts = (tmp_path / 'parts.json').read_text()
+    assert parts == (tmp_path / 'whole.json').read_text()
+    monkeypatch.setattr(accuracy_runs, 'fit', no_training)
+    assert tune(run, graph, 12, tmp_path / 'parts.json') == whole
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_defaults_are_in_the_search_space(method: str) -> None:
+    for name, (low, high) in METHODS[method].space.items():
+        assert low <= default_value(method, name) <= high
+
+
+def test_every_method_is_trained_with_its_options() -> None:
+    graph = as_graph(DATA)
+    for method, (cls, _, space) in METHODS.items():
+        options = {name: high for name, (_, high) in space.items()}
+        run = Run('small', 'LightGCN', method, dim=4, epochs=1, options=options)
+        model, _ = accuracy_runs.train(run, graph, 'cpu')
+        assert isinstance(model, cls or LightGCN)
+        for name, value in options.items():
+            inner = getattr(model, 'injection', None) or getattr(
+                model, 'structure', None
+            )
+            owner = model if hasattr(model, name) else inner
+            assert getattr(owner, name) == value
+    assert default_value(PAPER, 'weight') != default_value(OURS, 'weight')
+
+
+def test_shuffled() -> None:
+    graph = as_graph(DATA)
+    once, again = shuffled(graph), shuffled(graph)
+    for kind, x in graph.llm_x.items():
+        assert torch.equal(once.llm_x[kind], again.llm_x[kind])
+        assert not torch.equal(once.llm_x[kind], x)
+        assert torch.equal(once.llm_x[kind].sort(0)[0], x.sort(0)[0])
+    assert torch.equal(once.edge_index, graph.edge_index)
+
+
+def made_up(means: dict[str, float], num_seeds: int) -> Any:
+    """Metrics of 400 users, alike in all methods but for their mean and for
+    some noise of each user, seed and method.
+    """
+    generator = torch.Generator().manual_seed(0)
+    base = 0.2 * torch.rand(400, generator=generator, dtype=torch.double)
+    runs: Any = {}
+    for method, mean in means.items():
+        for seed in range(num_seeds):
+            noise = 0.01 * torch.randn(400, generator=generator)
+            value = mean * (base + noise)
+            per_user = dict.fromkeys(accuracy_runs.METRICS, value)
+            result = Result({}, torch.arange(400), per_user)
+            runs.setdefault(('LightGCN', method), {})[seed] = result
+    return runs
+
+
+def test_contrasts() -> None:
+    means = {'plain': 1.0, 'KAR': 1.0, 'CTRL': 1.05, OURS: 1.2}
+    runs = made_up(means, num_seeds=5)
+    found = contrasts(runs)
+    assert len(found) == 8
+    by = {(c.method, c.other): c for c in found if c.metric == 'Recall@20'}
+    assert set(by) == {
+        ('KAR', 'plain'),
+        ('CTRL', 'plain'),
+        (OURS, 'plain'),
+        (OURS, 'CTRL'),
+    }
+    ours, kar = by[OURS, 'plain'], by['KAR', 'plain']
+    assert ours.gain == pytest.approx(0.2, abs=0.01)
+    assert ours.low < ours.gain < ours.high
+    assert ours.p_value < 0.01
+    assert by[OURS, 'CTRL'].gain == pytest.approx(1.2 / 1.05 - 1, abs=0.01)
+    assert kar.low < 0 < kar.high
+    assert kar.p_value > 0.05
+
+    def worst(c: Contrast) -> float:
+        x, y = (
+            torch.stack(
+                [r.per_user[c.metric] for r in runs['LightGCN', m].values()]
+            )
+            for m in (c.method, c.other)
+        )
+        return max(compare(x, y, 'users')[-1], compare(x, y, 'seeds')[-1])
+
+    assert [c.p_value for c in found] == holm([worst(c) for c in found])
+    text = tables('made-up', runs, found)
+    assert f'| LightGCN | {OURS} | 5 | 0.1' in text
+    assert '| LightGCN | Recall@20 | CTRL | +14' in text
+
+
+def test_one_seed_has_no_p_value() -> None:
+    runs = made_up({'plain': 1.0, OURS: 1.2}, num_seeds=1)
+    found = contrasts(runs)
+    assert all(c.p_value != c.p_value for c in found)
+    assert all(0.1 < c.low < c.high < 0.3 for c in found)
+    assert 'nan' not in tables('made-up', runs, found)
+
+
+def test_other_users_are_refused(tmp_path: Path) -> None:
+    graph = as_graph(DATA)
+    for seed in range(2):
+        run = Run('small', 'LightGCN', 'plain', seed, dim=4, epochs=1)
+        folder = tmp_path / run.folder / f'seed-{seed}'
+        accuracy_runs.perform(run, graph, folder, 'cpu')
+        held_out = graph.edge_label_index['test']
+        graph.edge_label_index['test'] = held_out[:, held_out[0] > 3]
+    with pytest.raises(ValueError, match=r'seed-1.*users'):
+        report(tmp_path, ['small'])
