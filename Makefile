@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 INSTALL = $(BIN)/pip install -q --disable-pip-version-check -c constraints.txt
 DEPS = setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo test check docs bench sparse clean
+.PHONY: demo test check docs bench peers sparse clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/lightgcn_yelp.py --dataset online-retail \
@@ -31,6 +31,13 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/steps.py --root $(YELP)
 	$(BIN)/python benchmarks/backbones.py --root $(YELP) \
 	    --output runs/backbones
+
+	$(BIN)/python benchmarks/speed.py --root $(YELP) --output runs/speed.json
+	$(BIN)/python benchmarks/scaling.py --output runs/scaling
+
+# What benchmarks/speed.py compares with, in an environment of its own.
+peers:
+	benchmarks/peers/setup.sh .venv-peers
 
 # torch-scatter and torch-sparse come as source: about ten minutes.
 sparse: $(VENV)/.test

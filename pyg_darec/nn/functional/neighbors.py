@@ -8,7 +8,7 @@ from pyg_darec.nn.functional.kmeans import lloyd
 # Similarities in a block, 32 MiB of float32.
 _BLOCK = 1 << 23
 # Above this number of points, neighbours are sought in cells of about so many.
-_MAX_EXACT = 1 << 17
+_MAX_EXACT = 1 << 14
 
 
 @torch.no_grad()
@@ -16,7 +16,7 @@ def nearest_neighbors(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
     r"""The :obj:`k` other rows with the highest inner product for every row,
     best first, without an :math:`(N, N)` matrix.
 
-    Exact for up to :math:`2^{17}` rows. Of more, k-means first makes cells
+    Exact for up to :math:`2^{14}` rows. Of more, k-means first makes cells
     of about so many, and neighbours come from a row's own cell, so that the
     cost stays linear; the centres start at rows at equal distances, so that
     the same rows always have the same neighbours.

@@ -53,7 +53,8 @@ class LightGCL(ContrastiveLightGCN):
     \mathbf{e}^{(l)}`, at a fraction :math:`1 / L` of the cost, as in its
     published code. That has :obj:`similarity='inner'`: inner products for
     cosines, where that of a node's two views counts from :math:`-5 \tau` to
-    :math:`5 \tau` only. There are no activations, as in that code and unlike in the paper.
+    :math:`5 \tau` only. There are no activations, as in that code and unlike
+    in the paper.
 
     The singular vectors are found once for every graph, in double precision
     and from a start of their own: they are no part of the

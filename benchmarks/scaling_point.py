@@ -1,0 +1,163 @@
+"""One size of a synthetic graph in a process of its own: called by
+``scaling.py`` with the point as JSON, prints its measurements as JSON.
+"""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from memory import current_mib, forget_peak, peak_mib
+from random_profiles import random_profiles
+from torch import Tensor, nn
+
+from pyg_darec import DaRecAlign
+from pyg_darec.graph import BipartiteGraph
+from pyg_darec.loader import PairLoader
+from pyg_darec.metrics import evaluate
+from pyg_darec.nn.align import RLMRecConAlign, RLMRecGenAlign
+from pyg_darec.nn.models import LightGCN
+
+ALIGNERS: dict[str, Callable[[nn.Module, int], nn.Module]] = {
+    'DaRecAlign': DaRecAlign,
+    'DaRecAlign paper': lambda model, dim: DaRecAlign(
+        model, dim, preset='paper'
+    ),
+    'RLMRecConAlign': RLMRecConAlign,
+    'RLMRecGenAlign': RLMRecGenAlign,
+}
+LAYERS = 3
+RANK, NEIGHBORS = 64, 10  # the defaults of DaRec
+EVALUATED = 1000  # users
+Point = dict[str, Any]
+
+
+def sizes(point: Point) -> tuple[int, int]:
+    """As many users as items."""
+    return point['nodes'] // 2, point['nodes'] - point['nodes'] // 2
+
+
+def needed_mib(point: Point) -> dict[str, float]:
+    """What a step has to keep, in float32: parameters and the state of Adam;
+    both directions of the matrix in int32 and the pairs in int64; profiles,
+    and for the default of DaRec their components and nearest neighbours; as
+    activations the gradients, the input and output of every propagation, the
+    embeddings of the batch and, for each row that is aligned, its profile and
+    the outputs of the encoders.
+    """
+    dim, llm_dim, batch = point['dim'], point['llm_dim'], point['batch']
+    edges, nodes = point['edges'], point['nodes']
+    users, items = sizes(point)
+    hidden, rank = (llm_dim + dim) // 2, min(RANK, llm_dim)
+    # Encoders of profiles, and the rows that each of them gets.
+    encoders, rows = {
+        'DaRecAlign paper': (2, min(4096, nodes)),
+        'RLMRecConAlign': (1, users + 2 * min(batch, items)),
+        'RLMRecGenAlign': (1, nodes // 10),
+    }.get(point['model'], (0, 0))
+    is_injected = point['model'] == 'DaRecAlign'
+    weights = nodes * dim + encoders * hidden * (llm_dim + dim)
+    weights += 2 * rank * dim * is_injected
+    profiles = nodes * llm_dim * (point['model'] in ALIGNERS)
+    # A pair of neighbours is stored at both, beside the node itself.
+    profiles += nodes * (rank + 2 * (2 * NEIGHBORS + 1)) * is_injected
+    counts = {
+        'parameters': weights,
+        'adam': 2 * weights,
+        'graph': 8 * edges + nodes,
+        'profiles': profiles,
+        'activations': weights
+        + (LAYERS + 1 + is_injected) * nodes * dim
+        + 3 * batch * dim
+        + rows * (llm_dim + encoders * (hidden + dim)),
+    }
+    return {name: 4 * count / 2**20 for name, count in counts.items()}
+
+
+def random_pairs(point: Point) -> Tensor:
+    """Distinct pairs with popular items, exactly as many as asked for."""
+    users, items = sizes(point)
+    edges = point['edges']
+    if edges > users * items // 2:
+        raise SystemExit(f'{edges} edges are too many for {point["nodes"]}')
+    generator = torch.Generator().manual_seed(0)
+    cell = torch.empty(0, dtype=torch.long)
+    while cell.numel() < edges:
+        count = int(1.1 * (edges - cell.numel())) + 10
+        place = torch.rand(count, generator=generator, dtype=torch.double)
+        item = (place.pow_(1.5) * items).long()
+        user = torch.randint(users, (count,), generator=generator)
+        cell = torch.cat([cell, user.mul_(items).add_(item)]).unique()
+    chosen = torch.randperm(cell.numel(), generator=generator)[:edges]
+    cell = cell[chosen]
+    return torch.stack([cell // items, cell % items])
+
+
+def build_graph(point: Point, pairs: Tensor) -> BipartiteGraph:
+    users, items = sizes(point)
+    some = torch.randperm(users)[:EVALUATED]
+    held_out = torch.stack([some, torch.randint(items, some.shape)])
+    return BipartiteGraph(
+        pairs, users, items, edge_label_index={'test': held_out}
+    )
+
+
+def median_seconds(function: Callable[[], object]) -> float:
+    """At least three calls after a first one, and about a second of them."""
+    function()
+    seconds: list[float] = []
+    while len(seconds) < 3 or (sum(seconds) < 1 and len(seconds) < 15):
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def measure(point: Point) -> Point:
+    imports = current_mib()
+    torch.manual_seed(0)
+    pairs = random_pairs(point)
+    start = time.perf_counter()
+    graph = build_graph(point, pairs)
+    out: Point = {'build': time.perf_counter() - start}
+    del pairs
+    if point['model'] in ALIGNERS:
+        graph.llm_x |= random_profiles(graph, point['llm_dim'])
+    model: Any = LightGCN.from_data(graph, point['dim'], num_layers=LAYERS)
+    if point['model'] in ALIGNERS:
+        model = ALIGNERS[point['model']](model, point['llm_dim'])
+    adam = torch.optim.Adam(model.parameters(), fused=True)
+    loader = PairLoader(graph, point['batch'])
+    out['sample'] = median_seconds(lambda: next(iter(loader)))
+    batch = next(iter(loader))
+
+    def step() -> None:
+        model.renew(graph, 1, 0)
+        adam.zero_grad()
+        model.loss(graph, batch)[0].backward()
+        adam.step()
+
+    @torch.no_grad()
+    def propagate() -> None:
+        model.eval()
+        model(graph)
+        model.train()
+
+    # With what is prepared once, such as neighbours of profiles.
+    start = time.perf_counter()
+    step()
+    out['first'] = time.perf_counter() - start
+    forget_peak()
+    out['step'] = median_seconds(step)
+    out['peak_mib'] = peak_mib() - imports
+    out['propagate'] = median_seconds(propagate)
+    k = min(20, graph.num_items // 2)
+    out['evaluate'] = median_seconds(lambda: evaluate(model, graph, ks=(k,)))
+    return out
+
+
+if __name__ == '__main__':
+    print(json.dumps(measure(json.loads(sys.argv[1]))))
