@@ -31,7 +31,7 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/steps.py --root $(YELP)
 	$(BIN)/python benchmarks/backbones.py --root $(YELP) \
 	    --output runs/backbones
-
+	$(BIN)/python benchmarks/accuracy.py --output runs/accuracy --threads 1
 	$(BIN)/python benchmarks/speed.py --root $(YELP) --output runs/speed.json
 	$(BIN)/python benchmarks/scaling.py --output runs/scaling
 

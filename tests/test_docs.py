@@ -92,6 +92,8 @@ def test_pages_have_blocks() -> None:
         'data.md',
         'training.md',
         'objectives.md',
+        'profiles.md',
+        'recommend.md',
     } <= names
 
 

@@ -13,7 +13,9 @@ _TEXT = ('.csv', '.tsv', '.txt')
 _SEPARATORS = {',': 'a comma', ';': 'a semicolon', '\t': 'a tab', '|': 'a bar'}
 
 
-def read_table(path: Path, ids: tuple[str, str], sep: str | None) -> Any:
+def read_table(
+    path: Path, ids: tuple[str, str], sep: str | None, dtype: Any = None
+) -> Any:
     import pandas as pd
 
     suffixes = [s.lower() for s in path.suffixes]
@@ -45,7 +47,7 @@ def read_table(path: Path, ids: tuple[str, str], sep: str | None) -> Any:
                 path,
                 sep=sep,
                 # As they are written: '007' is not 7.
-                dtype=dict.fromkeys(ids, str),
+                dtype=dtype or dict.fromkeys(ids, str),
                 # Rows with one value too many would make the first an index.
                 index_col=False,
                 # Drops the byte order mark that spreadsheets put first.

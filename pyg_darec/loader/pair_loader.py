@@ -2,14 +2,18 @@
 
 import warnings
 from collections.abc import Iterator
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_darec.graph import Batch, BipartiteGraph, as_graph
+from pyg_darec.loader.in_batch_sampler import InBatchSampler
 from pyg_darec.loader.negative_sampler import NegativeSampler
 from pyg_darec.loader.seed import derive_seed
+
+Negatives = Literal['uniform', 'popularity', 'in_batch']
 
 
 class PairLoader:
@@ -37,6 +41,16 @@ class PairLoader:
             large, so that up to :obj:`world_size - 1` interactions are left
             out of an epoch, and :obj:`batch_size` counts a batch of all
             shares together. (default: :obj:`1`)
+        negatives (str, optional): Where negative items come from, none of
+            which is ever a training interaction of the user: all other
+            items alike (:obj:`'uniform'`), in proportion to a power of
+            their degree (:obj:`'popularity'`,
+            :class:`~pyg_darec.loader.NegativeSampler`), or the positive
+            items of the other rows of the same batch and share
+            (:obj:`'in_batch'`, :class:`~pyg_darec.loader.InBatchSampler`).
+            (default: :obj:`'uniform'`)
+        alpha (float, optional): The power for :obj:`'popularity'`.
+            (default: :obj:`0.75`)
 
     Shapes:
         - **user**, **pos**, **neg:** :math:`(B)`, of dtype
@@ -44,7 +58,8 @@ class PairLoader:
 
     Raises:
         ValueError: If there is nothing to train on: no interactions, or
-            only those of users who have interacted with every item.
+            only those of users who have interacted with every item; or an
+            argument is out of range.
     """
 
     def __init__(
@@ -55,18 +70,31 @@ class PairLoader:
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        negatives: Negatives = 'uniform',
+        alpha: float = 0.75,
     ) -> None:
         if batch_size < 1:
             raise ValueError(
                 f"'batch_size' needs to be at least 1 (got {batch_size})"
             )
+        if negatives not in get_args(Negatives):
+            raise ValueError(
+                f"'negatives' needs to be one of {get_args(Negatives)} "
+                f'(got {negatives!r})'
+            )
         graph = as_graph(graph)
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
         self.rank, self.world_size = rank, world_size
+        self.negatives, self.alpha = negatives, alpha
         self.epoch = 0
         """The epoch that the next iteration draws; counts up with each."""
 
-        self._sampler = NegativeSampler(graph)
+        self._sampler: NegativeSampler | InBatchSampler
+        if negatives == 'in_batch':
+            self._sampler = InBatchSampler(graph)
+        else:
+            uniform = negatives == 'uniform'
+            self._sampler = NegativeSampler(graph, 0.0 if uniform else alpha)
         self._user, self._pos = _trainable(graph)
         self._num_pairs = self._user.numel() // world_size
         if self._num_pairs == 0:
@@ -97,27 +125,35 @@ class PairLoader:
             yield user[batch], pos[batch], neg[batch]
 
     def _draw(self, epoch: int) -> Batch:
-        device = self._user.device
-        generator = torch.Generator(device)
+        generator = torch.Generator(self._user.device)
         generator.manual_seed(derive_seed(self.seed, epoch))
+        if isinstance(self._sampler, InBatchSampler):
+            share = self._share(generator)
+            user, pos = self._user[share], self._pos[share]
+            # Each share has batches, and draws, of its own.
+            seed = derive_seed(self.seed, epoch, self.rank + 1)
+            generator.manual_seed(seed)
+            neg = self._sampler.sample(user, pos, self._step, generator)
+            return user, pos, neg
         # Drawn before shuffling: the search is faster for sorted users.
         neg = self._sampler.sample(self._user, generator)
-        pairs = self._user, self._pos, neg
-        order = torch.arange(self._user.numel(), device=device)
+        share = self._share(generator)
+        return self._user[share], self._pos[share], neg[share]
+
+    def _share(self, generator: torch.Generator) -> Tensor:
+        size, device = self._user.numel(), self._user.device
         if self.shuffle:
-            order = torch.randperm(
-                len(order), generator=generator, device=device
-            )
+            order = torch.randperm(size, generator=generator, device=device)
+        else:
+            order = torch.arange(size, device=device)
         total = self.num_pairs * self.world_size
-        share = order[:total][self.rank :: self.world_size]
-        user, pos, neg = (index[share] for index in pairs)
-        return user, pos, neg
+        return order[:total][self.rank :: self.world_size]
 
     def __repr__(self) -> str:
         return (
             f'{self.__class__.__name__}(num_pairs={self.num_pairs}, '
             f'batch_size={self.batch_size}, shuffle={self.shuffle}, '
-            f'seed={self.seed})'
+            f"seed={self.seed}, negatives='{self.negatives}')"
         )
 
 

@@ -1,14 +1,25 @@
+import hashlib
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from pyg_darec.profiles.cache import EmbeddingCache
-from pyg_darec.profiles.convert import name_row, to_embeddings
+from pyg_darec.io.json_lines import to_json
+from pyg_darec.profiles.chain_hash import START, encode_text
+from pyg_darec.profiles.embedding_store import EmbeddingStore
+from pyg_darec.profiles.encode_profiles import (
+    check_text,
+    check_width,
+    embed_unique,
+)
 from pyg_darec.profiles.encoder import Encoder, TextEncoder, describe
+from pyg_darec.profiles.manifest import Manifest
+from pyg_darec.profiles.store_writer import StoreWriter
 
 
 def encode_texts(
@@ -20,11 +31,13 @@ def encode_texts(
     cache_key: str | None = None,
     batch_size: int = 64,
 ) -> Tensor:
-    r"""Embeds texts, equal ones once, with a progress bar.
+    r"""Embeds texts into memory, equal ones once, with a progress bar; see
+    :func:`~pyg_darec.profiles.encode_profiles` for a file.
 
-    With :obj:`cache_dir`, each chunk of texts is stored as soon as it is
-    embedded. After an interruption at any moment, the same call goes on where
-    it stopped; a chunk that was damaged is embedded again.
+    With :obj:`cache_dir`, texts are stored as they are embedded, in an
+    :class:`~pyg_darec.profiles.EmbeddingStore` per encoder whose ids are the
+    hashes of its texts. After an interruption at any moment, the same call
+    goes on where it stopped; a later one embeds only what is new.
 
     Args:
         texts (list): The texts.
@@ -34,8 +47,9 @@ def encode_texts(
         ids (list, optional): One id per text, for error messages.
             (default: :obj:`None`)
         where (str, optional): What error messages call the texts.
+            (default: :obj:`'The list of texts'`)
         cache_dir (str or os.PathLike, optional): The folder to store
-            embeddings in. A chunk in it is used only for the same texts and
+            embeddings in. One in it is used only for the same text and
             encoder, which is told by the files of a local model, the weights
             of a loaded one and the name of one on a hub.
             (default: :obj:`None`)
@@ -57,8 +71,14 @@ def encode_texts(
     """
     _check_texts(texts, ids, where)
     embed = TextEncoder(encoder, batch_size)
-    cache = None
-    if cache_dir is not None:
+    # What a text is called in messages: the id of its first node.
+    names = texts if ids is None else ids
+    label = dict(zip(reversed(texts), reversed(names), strict=True))
+    unique = {text: label[text] for text in dict.fromkeys(texts)}
+    source = f'What {describe(encoder)} returns for {where}'
+    if cache_dir is None:
+        x = _encode(embed, unique, source)
+    else:
         identity = embed.identity if cache_key is None else cache_key
         if identity is None:
             raise ValueError(
@@ -66,34 +86,68 @@ def encode_texts(
                 'callable, to tell its embeddings from those of another; '
                 f'name its model and version (got {describe(encoder)})'
             )
-        cache = EmbeddingCache(cache_dir, identity)
-
-    unique = list(dict.fromkeys(texts))
-    # What a text is called in messages: the id of its first node.
-    names = texts if ids is None else ids
-    label = dict(zip(reversed(texts), reversed(names), strict=True))
-    source = f'What {describe(encoder)} returns for {where}'
-    chunks: list[Tensor] = []
-    with tqdm(total=len(unique), desc='Encoding', unit='text') as progress:
-        for start in range(0, len(unique), embed.chunk_size):
-            chunk = unique[start : start + embed.chunk_size]
-            x = None if cache is None else cache.load(chunk)
-            if x is None:
-                labels = [label[text] for text in chunk]
-                x = _check_output(embed(chunk), labels, source)
-                if cache is not None:
-                    cache.save(chunk, x)
-            if chunks and x.size(1) != chunks[0].size(1):
-                raise ValueError(
-                    f'{source} changes its width at '
-                    f'{label[chunk[0]]!r:.80}; use one encoder, or another '
-                    f"'cache_key' for another encoder (got "
-                    f'{chunks[0].size(1)}, then {x.size(1)})'
-                )
-            chunks.append(x)
-            progress.update(len(chunk))
+        x = _encode_cached(embed, unique, source, Path(cache_dir), identity)
     place = {text: i for i, text in enumerate(unique)}
-    return torch.cat(chunks)[[place[text] for text in texts]]
+    return x[[place[text] for text in texts]]
+
+
+def _encode(embed: TextEncoder, label: dict[str, Any], source: str) -> Tensor:
+    texts = list(label)
+    chunks: list[Tensor] = []
+    with tqdm(total=len(texts), desc='Encoding', unit='text') as progress:
+        for start in range(0, len(texts), embed.chunk_size):
+            part = texts[start : start + embed.chunk_size]
+            labels = [label[text] for text in part]
+            x = embed_unique(embed, part, labels, source)
+            if chunks:
+                check_width(x, chunks[0].size(1), labels[0], source)
+            chunks.append(x)
+            progress.update(len(part))
+    return torch.cat(chunks)
+
+
+def _encode_cached(
+    embed: TextEncoder,
+    label: dict[str, Any],
+    source: str,
+    cache_dir: Path,
+    identity: str,
+) -> Tensor:
+    # The store is named by what makes its rows what they are, so that it can
+    # belong to nothing else and several encoders can share a folder.
+    folder = cache_dir / hashlib.sha256(encode_text(identity)).hexdigest()[:32]
+    settings = Manifest(
+        encoder={'name': identity, 'revision': identity},
+        dim=0,
+        dtype='float32',
+        normalized=False,
+        split=None,
+        ids=START,
+    )
+    digest = {t: hashlib.sha256(encode_text(t)).hexdigest() for t in label}
+    with StoreWriter(folder, settings, wait=True) as writer:
+        row = {line: n for n, line in enumerate(writer.read_ids())}
+        lines = {t: to_json(digest[t]) + b'\n' for t in label}
+        missing = [t for t in label if lines[t] not in row]
+        row |= {lines[t]: writer.rows + n for n, t in enumerate(missing)}
+        known = len(label) - len(missing)
+        with tqdm(
+            total=len(label), initial=known, desc='Encoding', unit='text'
+        ) as progress:
+            for start in range(0, len(missing), embed.chunk_size):
+                part = missing[start : start + embed.chunk_size]
+                labels = [label[text] for text in part]
+                x = embed_unique(embed, part, labels, source)
+                if writer.rows > 0:
+                    check_width(x, writer.manifest.dim, labels[0], source)
+                keys = [digest[text] for text in part]
+                writer.append(keys, part, x.numpy(), len(row))
+                progress.update(len(part))
+        writer.finish()
+        rows = np.array([row[lines[t]] for t in label])
+        return torch.from_numpy(
+            np.array(EmbeddingStore(folder).tensor(lazy=True).numpy()[rows])
+        )
 
 
 def _check_texts(
@@ -104,18 +158,5 @@ def _check_texts(
             f'{where} needs to be a list with one text per node (got {texts!r})'
         )
     for row, text in enumerate(texts):
-        if not isinstance(text, str) or not text.strip():
-            raise ValueError(
-                f'{where} holds no text at {name_row(row, ids)}; write one '
-                f'or remove the node (got {text!r})'
-            )
-
-
-def _check_output(value: Any, labels: Sequence[Any], source: str) -> Tensor:
-    x = to_embeddings(value, source, labels).cpu()
-    if x.size(0) != len(labels):
-        raise ValueError(
-            f'{source} needs one row per text (got {x.size(0)} rows for '
-            f'{len(labels)} texts, the first of {labels[0]!r:.80})'
-        )
-    return x
+        label = None if ids is None or row >= len(ids) else ids[row]
+        check_text(text, row, where, label)

@@ -1,10 +1,13 @@
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, Union
 
 import torch
+
+from pyg_darec.checks import check_count
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -12,10 +15,12 @@ if TYPE_CHECKING:
 Encoder: TypeAlias = Union[
     str, os.PathLike[str], 'SentenceTransformer', Callable[[list[str]], Any]
 ]
+PRECISIONS = ('float32', 'float16', 'bfloat16')
 
 
 class TextEncoder:
-    r"""One surface for everything that turns texts into vectors.
+    r"""One surface for everything that turns texts into vectors, as a context
+    manager where it may use several processes.
 
     Args:
         encoder (str, SentenceTransformer or callable): The name or the local
@@ -24,60 +29,153 @@ class TextEncoder:
             A named model is loaded when it is first needed.
         batch_size (int, optional): The number of texts that go through the
             encoder at once. (default: :obj:`64`)
+        devices (str or list, optional): The device of a model, or one per
+            process. (default: :obj:`None`)
+        precision (str, optional): The type that the weights of a named model
+            are cast to. (default: :obj:`None`)
 
     Raises:
         TypeError: If :obj:`encoder` is nothing of this.
-        ValueError: If :obj:`batch_size` is not positive.
+        ValueError: If :obj:`batch_size` is not positive, or :obj:`devices`
+            or :obj:`precision` do not apply.
     """
 
-    def __init__(self, encoder: Encoder, batch_size: int = 64) -> None:
-        if batch_size < 1:
-            raise ValueError(
-                f"'batch_size' needs to be positive (got {batch_size})"
-            )
+    def __init__(
+        self,
+        encoder: Encoder,
+        batch_size: int = 64,
+        devices: str | Sequence[str] | None = None,
+        precision: str | None = None,
+    ) -> None:
+        check_count(batch_size=batch_size)
         self.encoder = encoder
         self.batch_size = batch_size
+        self.devices = [devices] if isinstance(devices, str) else devices
+        self.precision = precision
         self._model: Any = encoder if _is_model(encoder) else None
+        self._pool: Any = None
         self._is_named = isinstance(encoder, str | os.PathLike)
-        if self._model is None and not self._is_named and not callable(encoder):
+        if not self._is_model and not callable(encoder):
             raise TypeError(
                 "'encoder' needs to be the name or folder of a "
                 "sentence-transformers model, a 'SentenceTransformer' or a "
                 "callable 'list[str] -> array' "
                 f"(got '{type(encoder).__name__}')"
             )
+        if devices is not None and (not devices or not self._is_model):
+            raise ValueError(
+                "'devices' needs to name one or more devices for a "
+                'sentence-transformers model; anything else chooses its own '
+                f'(got {devices!r} for {describe(encoder)})'
+            )
+        if precision is not None and not (
+            self._is_named and precision in PRECISIONS
+        ):
+            raise ValueError(
+                f"'precision' needs to be one of {PRECISIONS}, for a model "
+                'given by name; cast any other before it is passed '
+                f'(got {precision!r} for {describe(encoder)})'
+            )
+
+    @property
+    def _is_model(self) -> bool:
+        return self._is_named or self._model is not None
 
     @property
     def chunk_size(self) -> int:
         """The number of texts to pass in one call."""
+        if not self._is_model:
+            # A callable gets exactly one batch, unless it wants more.
+            return int(getattr(self.encoder, 'chunk_size', self.batch_size))
         # A model forms batches itself and pads less if it can sort the texts
-        # of several by length first. A callable gets exactly one batch.
-        is_model = self._is_named or self._model is not None
-        return self.batch_size * (16 if is_model else 1)
+        # of many by length first.
+        return self.batch_size * 64 * max(1, len(self.devices or ()))
 
     @property
     def identity(self) -> str | None:
         r"""What tells two encoders apart: the content of a local model, the
-        name of any other, nothing for a callable.
+        name of any other, nothing for a callable that does not say.
         """
         if self._model is not None and not self._is_named:
             return _hash_model(self._model)
         if not self._is_named:
-            return None
+            identity = getattr(self.encoder, 'identity', None)
+            return identity if isinstance(identity, str) else None
         folder = Path(str(self.encoder))
         return _hash_folder(folder) if folder.is_dir() else str(self.encoder)
 
+    def to_dict(self, key: str | None = None) -> dict[str, str | None]:
+        r"""What a manifest says about the encoder. The model of a hub is
+        loaded to learn its revision.
+
+        Args:
+            key (str, optional): What identifies the encoder instead.
+
+        Raises:
+            ValueError: If the encoder is a callable and there is no key.
+        """
+        identity = self.identity if key is None else key
+        if identity is None:
+            raise ValueError(
+                "'encoder_key' needs to be given where the encoder is a "
+                'callable, to tell its embeddings from those of another; name '
+                f'its model and version (got {describe(self.encoder)})'
+            )
+        name, revision = identity, identity
+        if self._is_model:
+            name = describe(self.encoder).strip("'")
+        if self._is_named:
+            is_local = Path(name).is_dir()
+            name = Path(name).resolve().name if is_local else name
+            if not is_local and key is None:
+                revision = _commit(self._load()) or name
+        library = 'sentence-transformers'
+        return {
+            'name': name,
+            'revision': revision,
+            'precision': self.precision,
+            'library': f'{library} {version(library)}'
+            if self._is_model
+            else None,
+        }
+
     def __call__(self, texts: Sequence[str]) -> Any:
-        if self._is_named and self._model is None:
-            self._model = _load_model(str(self.encoder))
-        if self._model is None:
-            return self.encoder(list(texts))  # type: ignore[operator]
-        return self._model.encode(
-            list(texts), batch_size=self.batch_size, show_progress_bar=False
+        texts = list(texts)
+        if not self._is_model:
+            return self.encoder(texts)  # type: ignore[operator]
+        options: dict[str, Any] = {}
+        devices = self.devices or []
+        if len(devices) > 1:
+            if self._pool is None:
+                self._pool = self._load().start_multi_process_pool(devices)
+            # Small enough to keep all processes busy to the end.
+            options = {'pool': self._pool, 'chunk_size': 8 * self.batch_size}
+        elif devices:
+            options = {'device': devices[0]}
+        return self._load().encode(
+            texts,
+            batch_size=self.batch_size,
+            show_progress_bar=False,
+            **options,
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self._pool is not None:
+            self._model.stop_multi_process_pool(self._pool)
+            self._pool = None
 
     def __repr__(self) -> str:
         return f'{self.__class__.__name__}({describe(self.encoder)})'
+
+    def _load(self) -> Any:
+        if self._model is None:
+            self._model = _load_model(str(self.encoder))
+            if self.precision is not None:
+                self._model.to(getattr(torch, self.precision))
+        return self._model
 
 
 def describe(encoder: Encoder) -> str:
@@ -109,6 +207,16 @@ def _load_model(name: str) -> 'SentenceTransformer':
             "folder or a callable 'list[str] -> array' as 'encoder' "
             f'(got {type(error).__name__}: {first_line})'
         ) from error
+
+
+def _commit(model: 'SentenceTransformer') -> str | None:
+    """The commit that the weights of a model of a hub came from."""
+    for module in model.modules():
+        config = getattr(module, 'config', None)
+        commit = getattr(config, '_commit_hash', None)
+        if isinstance(commit, str):
+            return commit
+    return None
 
 
 def _hash_folder(folder: Path) -> str:

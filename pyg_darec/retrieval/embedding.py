@@ -1,5 +1,8 @@
 """From a model to the two embedding matrices that are scored."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
@@ -30,17 +33,24 @@ def compute_embeddings(
             finite.
     """
     graph = as_graph(data)
+    with evaluating(model):
+        user, item = as_recommender(model)(graph)
+    check_embeddings(user, item, graph)
+    return user, item
+
+
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    r"""Evaluation mode, without gradients, for the length of a block."""
     # A part may be frozen in evaluation mode inside a model that trains.
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with torch.no_grad():
-            user, item = as_recommender(model)(graph)
+            yield
     finally:
         for module, training in modes:
             module.training = training
-    check_embeddings(user, item, graph)
-    return user, item
 
 
 def check_embeddings(

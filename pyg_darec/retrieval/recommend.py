@@ -1,33 +1,26 @@
 """Recommendations for given users."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.retrieval.candidates import rank_candidates
+from pyg_darec.retrieval.cold import append_items
 from pyg_darec.retrieval.embedding import compute_embeddings
-from pyg_darec.retrieval.topk import check_k, masked_topk
-
-
-class Recommendation(NamedTuple):
-    r"""The recommended items of each user, best first, and their scores.
-    Where a user has fewer than :obj:`k` items left, :obj:`item` is
-    :obj:`-1` and :obj:`score` is :obj:`-inf`.
-    """
-
-    item: Tensor
-    score: Tensor
+from pyg_darec.retrieval.nodes import Indices, as_index
+from pyg_darec.retrieval.recommendation import Recommendation
 
 
 def recommend(
     model: torch.nn.Module,
     data: HeteroData | BipartiteGraph,
-    users: Sequence[int] | Tensor | None = None,
+    users: Indices | None = None,
     k: int = 10,
     exclude_seen: bool = True,
+    allow: Indices | None = None,
+    deny: Indices | None = None,
+    new_items: Tensor | None = None,
 ) -> Recommendation:
     r"""Recommends the :obj:`k` items that :obj:`model` scores highest for
     each user.
@@ -50,41 +43,33 @@ def recommend(
             items that a user has training interactions with. Held-out
             interactions never leave an item out.
             (default: :obj:`True`)
+        allow (Sequence[int] or torch.Tensor, optional): The items to choose
+            from, for all users; or an edge index, users in row 0, with the
+            items to choose from for each of them. (default: :obj:`None`)
+        deny (Sequence[int] or torch.Tensor, optional): The items to leave
+            out, given alike. (default: :obj:`None`)
+        new_items (torch.Tensor, optional): The profile embeddings of items
+            that are not in :obj:`data`, which compete with those that are
+            and are numbered after them: :math:`I, I + 1, \ldots`. Needs a
+            model with :obj:`embed_profiles`. (default: :obj:`None`)
 
     Shapes:
+        - **allow**, **deny:** :math:`(N)` or :math:`(2, E)`
+        - **new_items:** :math:`(M, D)`
         - **item:** :math:`(B, k)`
         - **score:** :math:`(B, k)`
 
     Raises:
-        ValueError: If :obj:`users` are not user indices of :obj:`data` or
-            :obj:`k` is not in :math:`[1, I]`.
+        TypeError: If there are :obj:`new_items` and :obj:`model` cannot embed
+            them.
+        ValueError: If :obj:`users`, :obj:`allow` or :obj:`deny` name what is
+            not in :obj:`data`, or :obj:`k` is not in :math:`[1, I]`.
     """
     graph = as_graph(data)
-    k = check_k(k, graph.num_items)
-    index = None if users is None else _as_index(users, graph.num_users)
+    index = None
+    if users is not None:
+        index = as_index(users, graph.num_users, 'users', 'user')
     user, item = compute_embeddings(model, data)
-    exclude = [graph.edge_index] if exclude_seen else []
-    score, top = masked_topk(user, item, k, exclude, index)
-    return Recommendation(item=top, score=score)
-
-
-def _as_index(users: Sequence[int] | Tensor, num_users: int) -> Tensor:
-    try:
-        index = torch.as_tensor(users)
-    except (TypeError, ValueError, RuntimeError):
-        index = torch.empty(())  # refused below
-    if index.dim() == 1 and index.numel() == 0:
-        return index.long()
-    integral = not (index.is_floating_point() or index.is_complex())
-    if index.dim() != 1 or not integral or index.dtype == torch.bool:
-        raise ValueError(
-            "'users' needs to be a list or vector of user indices "
-            f'(got {users!r})'
-        )
-    unknown = index[(index < 0) | (index >= num_users)]
-    if unknown.numel() > 0:
-        raise ValueError(
-            f"'users' needs to name users of the data, 0 to {num_users - 1} "
-            f'(got {int(unknown[0])})'
-        )
-    return index.long()
+    item = append_items(model, graph, item, new_items)
+    seen = graph.edge_index if exclude_seen else None
+    return rank_candidates(user, item, k, index, seen, allow, deny)

@@ -7,15 +7,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from pyg_darec.retrieval.chunk_ranking import ChunkRanking
 from pyg_darec.retrieval.embedding import check_embeddings
 
-# Scores at once, 32 MiB of float32. Fewer fit a CPU's cache better, but
-# threads then meet so often that a busy machine slows them down severalfold.
+# Scores at once, 32 MiB of float32, unless rows are so wide that this would
+# be fewer users than MIN_CHUNK: then reading the items dominates.
 MAX_SCORES = 2**23
-# With fewer users than this, reading the items dominates.
-MIN_CHUNK = 64
-# Items per group of the two-stage top-k; 16 to 64 differ by a tenth.
-GROUP = 16
+MIN_CHUNK = 256
 
 
 def masked_topk(
@@ -31,9 +29,10 @@ def masked_topk(
     :math:`\mathbf{u}^{\top} \mathbf{i}` for each user, best first, exact,
     with excluded pairs left out.
 
-    The scores of a chunk of users are computed at once, in a buffer that all
-    chunks share. A user with fewer than :obj:`k` items left gets the
-    index :obj:`-1` and the score :obj:`-inf` in the places that stay empty.
+    The scores of a chunk of users are computed in tiles that fit the cache,
+    in a buffer that all chunks share. A user with fewer than :obj:`k` items
+    left gets the index :obj:`-1` and the score :obj:`-inf` in the places that
+    stay empty.
     The same call gives the same result on the same device, but items with
     *equal* scores come in no particular order.
 
@@ -48,7 +47,7 @@ def masked_topk(
             order. If :obj:`None`, all users. (default: :obj:`None`)
         chunk_size (int, optional): The number of users to score at once. If
             :obj:`None`, as many as give :math:`2^{23}` scores, and at least
-            64. (default: :obj:`None`)
+            256. (default: :obj:`None`)
         progress (bool, optional): If set to :obj:`True`, shows a progress
             bar. (default: :obj:`False`)
 
@@ -74,31 +73,26 @@ def masked_topk(
     if users is None:
         users = torch.arange(user.size(0), device=user.device)
     users = users.to(user.device)
-    num, width = users.numel(), min(chunk_size, users.numel())
+    num = users.numel()
 
     # Half precision has too few digits to tell thousands of scores apart.
     half = (torch.float16, torch.bfloat16)
     dtype = torch.promote_types(user.dtype, item.dtype)
     dtype = torch.float32 if dtype in half else dtype
     user, item = user.detach().to(dtype), item.detach().to(dtype)
-    num_items = item.size(0)
-    item = torch.nn.functional.pad(item, (0, 0, 0, -num_items % GROUP)).t()
 
+    ranking = ChunkRanking(item, k, max(min(chunk_size, num), 1))
     row, col = _excluded(exclude, users, user.size(0))
     start = torch.arange(0, num + chunk_size, chunk_size, device=row.device)
     bound = torch.searchsorted(row, start).tolist()
     score = user.new_empty(num, k)
     index = torch.empty_like(score, dtype=torch.long)
-    buffer = user.new_empty(width, item.size(1))
     chunks = range(0, num, chunk_size)
     bar = tqdm(chunks, desc='Ranking items', disable=not progress)
     for i, lo in enumerate(bar):
         hi, part = lo + chunk_size, slice(bound[i], bound[i + 1])
         query = user[users[lo:hi]]
-        scores = torch.mm(query, item, out=buffer[: query.size(0)])
-        scores[:, num_items:] = -torch.inf
-        scores[row[part] - lo, col[part]] = -torch.inf
-        score[lo:hi], index[lo:hi] = _grouped_topk(scores, k)
+        score[lo:hi], index[lo:hi] = ranking(query, row[part] - lo, col[part])
     if not (score < torch.inf).all():  # NaN compares false as well
         raise ValueError(
             'The scores overflow: the model diverged; lower the learning '
@@ -106,20 +100,6 @@ def masked_topk(
             f'{max(float(user.abs().max()), float(item.abs().max())):.1e})'
         )
     return score, index.masked_fill_(score == -torch.inf, -1)
-
-
-def _grouped_topk(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Top-k in two stages, as exact as one: the k best items are among the k
-    groups with the highest maxima, and only their items need an order.
-    """
-    groups = scores.view(scores.size(0), GROUP, -1)
-    num = groups.size(2)
-    best = groups.amax(dim=1).topk(min(k, num), sorted=False).indices
-    # Group g holds the items g, g + num, g + 2 * num, ...
-    member = torch.arange(0, scores.size(1), num, device=scores.device)
-    item = (member.view(-1, 1) + best.unsqueeze(1)).flatten(1)
-    score, place = scores.gather(1, item).topk(k)
-    return score, item.gather(1, place)
 
 
 def check_k(k: int, num_items: int) -> int:

@@ -30,7 +30,7 @@ FORMAT = 'pyg_darec.checkpoint.1'
 History = list[dict[str, float]]
 
 # What every run did before there was a choice.
-_BEFORE = {'optimizer': 'adam', 'compile': False}
+_BEFORE = {'optimizer': 'adam', 'compile': False, 'negatives': 'uniform'}
 
 
 class Checkpoint:
@@ -124,19 +124,20 @@ def describe_model(model: Module) -> str:
     addresses in memory, and the plain values that its parts were made with.
     """
     trained = ', '.join(_trained(model))
-    options = {
-        name: {
-            key: value
-            for key, value in vars(module).items()
-            if not key.startswith('_')
-            and key != 'training'
-            and isinstance(value, str | int | float | dict | None)
-        }
-        | {'objective': repr(module.objective)}
-        for name, module in model.named_modules()
-        # Other modules may count steps in such values.
-        if isinstance(module, Recommender)
-    }
+    options = {}
+    for name, module in model.named_modules():
+        is_recommender = isinstance(module, Recommender)
+        # Modules of others may count steps in such values.
+        if is_recommender or type(module).__module__.startswith('pyg_darec.'):
+            options[name] = {
+                key: value
+                for key, value in vars(module).items()
+                if not key.startswith('_')
+                and key != 'training'
+                and isinstance(value, str | int | float | dict | None)
+            }
+        if is_recommender:
+            options[name]['objective'] = repr(module.objective)
     text = f'{model!r} training {trained} with {options}'
     return re.sub(r' at 0x[0-9a-fA-F]+', '', text)
 

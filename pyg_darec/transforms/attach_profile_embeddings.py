@@ -1,5 +1,6 @@
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -9,15 +10,21 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
+from pyg_darec.graph import EDGE_TYPE, EdgeType
 from pyg_darec.profiles.convert import to_embeddings
+from pyg_darec.profiles.embedding_store import EmbeddingStore
 from pyg_darec.profiles.encode import encode_texts
 from pyg_darec.profiles.encoder import Encoder, describe
+from pyg_darec.profiles.hash_split import hash_split
 from pyg_darec.profiles.match import match_ids
 from pyg_darec.profiles.read import Embeddings, read_embeddings
+from pyg_darec.profiles.read_store import check_split, read_store
+from pyg_darec.transforms.node_lists import node_ids, node_texts
 from pyg_darec.transforms.relation import check_hetero, count_nodes
 
 Source: TypeAlias = str | os.PathLike[str] | Tensor | np.ndarray
-_SOURCES = (str, os.PathLike, Tensor, np.ndarray)
+_PATHS = (str, os.PathLike)
+_SOURCES = (*_PATHS, Tensor, np.ndarray)
 
 
 @functional_transform('attach_profile_embeddings')
@@ -25,23 +32,28 @@ class AttachProfileEmbeddings(BaseTransform):
     r"""Puts the LLM profile embeddings of nodes into the graph (functional
     name: :obj:`attach_profile_embeddings`).
 
-    They come from files or tensors, or an encoder makes them from the profile
-    texts of the nodes:
+    They come from stores, files or tensors, or an encoder makes them from the
+    profile texts of the nodes:
 
     .. code-block:: python
 
         AttachProfileEmbeddings({'user': 'usr.npy', 'item': tensor})
+        AttachProfileEmbeddings({'item': 'embeddings/item'}, lazy=True)
         AttachProfileEmbeddings(encoder='all-MiniLM-L6-v2', cache_dir='cache')
 
     A file that holds ids is matched with the :obj:`id` of the nodes, each of
     which needs exactly one row. Any other source has one row per node, in
-    their order. Nothing is filled in, repeated or left out.
+    their order. Nothing is filled in, repeated or left out. The store of an
+    :func:`~pyg_darec.profiles.encode_profiles` says what it was made from,
+    and is refused by a graph with other texts or training interactions.
 
-    Encoding takes long: apply it as a :obj:`pre_transform`, or pass
-    :obj:`cache_dir`, which also makes it go on after an interruption.
+    Encoding takes long: use such a store, apply this as a
+    :obj:`pre_transform`, or pass :obj:`cache_dir`, which also makes it go on
+    after an interruption.
 
     Args:
-        sources (dict, optional): For each node type, a ``.npy``, ``.npz``,
+        sources (dict, optional): For each node type, the folder of an
+            :class:`~pyg_darec.profiles.EmbeddingStore`, a ``.npy``, ``.npz``,
             ``.safetensors``, ``.parquet`` or RLMRec ``.pkl`` file (see
             :func:`~pyg_darec.profiles.read_embeddings`), a tensor or an
             array. (default: :obj:`None`)
@@ -69,6 +81,14 @@ class AttachProfileEmbeddings(BaseTransform):
             divided by its L2 norm. (default: :obj:`False`)
         dtype (torch.dtype, optional): The type of the attribute.
             (default: :obj:`torch.float32`)
+        lazy (bool, optional): If set to :obj:`True`, rows of a store stay in
+            its file until they are used; see
+            :meth:`~pyg_darec.profiles.EmbeddingStore.tensor`. The store needs
+            to be in the order of the nodes and of type :obj:`dtype`.
+            (default: :obj:`False`)
+        edge_type (tuple, optional): The relation whose training interactions
+            a store may have been made from.
+            (default: :obj:`('user', 'rates', 'item')`)
 
     Shapes:
         - **output:** :obj:`data[type].llm_x` :math:`(N, D)` with one
@@ -96,6 +116,8 @@ class AttachProfileEmbeddings(BaseTransform):
         batch_size: int = 64,
         normalize: bool = False,
         dtype: torch.dtype = torch.float32,
+        lazy: bool = False,
+        edge_type: EdgeType = EDGE_TYPE,
     ) -> None:
         if sources is not None and not isinstance(sources, Mapping):
             raise TypeError(
@@ -129,6 +151,8 @@ class AttachProfileEmbeddings(BaseTransform):
         self.batch_size = batch_size
         self.normalize = normalize
         self.dtype = dtype
+        self.lazy = lazy
+        self.edge_type = edge_type
 
     def forward(self, data: HeteroData) -> HeteroData:
         check_hetero(data, self.__class__.__name__)
@@ -147,11 +171,11 @@ class AttachProfileEmbeddings(BaseTransform):
             out |= {t: self._encode(data, t, self.encoder) for t in types}
         self._check_width(data, out)
         for node_type, x in out.items():
-            if self.normalize:
-                x = torch.nn.functional.normalize(x, dim=-1)
-            data[node_type][self.attr_name] = to_embeddings(
-                x, self._name(node_type), dtype=self.dtype
-            )
+            if not (self.lazy and self._is_store(node_type)):
+                if self.normalize:
+                    x = torch.nn.functional.normalize(x, dim=-1)
+                x = to_embeddings(x, self._name(node_type), dtype=self.dtype)
+            data[node_type][self.attr_name] = x
         return data
 
     def _check_width(self, data: HeteroData, out: dict[str, Tensor]) -> None:
@@ -180,9 +204,37 @@ class AttachProfileEmbeddings(BaseTransform):
         args.append(f'normalize={self.normalize}')
         return f'{self.__class__.__name__}({", ".join(args)})'
 
+    def _is_store(self, node_type: str) -> bool:
+        source = self.sources.get(node_type)
+        return isinstance(source, _PATHS) and Path(source).is_dir()
+
+    def _read_store(self, data: HeteroData, node_type: str) -> Tensor:
+        where, node = self._name(node_type), data[node_type]
+        store = EmbeddingStore(str(self.sources[node_type]))
+        manifest = store.manifest
+        if manifest.split is not None:
+            check_split(store, where, hash_split(data, self.edge_type))
+        stored = manifest.dtype, manifest.normalized or not self.normalize
+        if self.lazy and stored != (str(self.dtype)[6:], True):
+            raise ValueError(
+                f'{where} can only be read lazily as it is; encode it with '
+                "this 'dtype' and 'normalize', or pass lazy=False (got "
+                f'{manifest.dtype}, normalized={manifest.normalized})'
+            )
+        return read_store(
+            store,
+            where,
+            count_nodes(data, node_type),
+            None if manifest.ids is None else self._node_ids(data, node_type),
+            self._texts(data, node_type) if self.text_attr in node else None,
+            self.lazy,
+        )
+
     def _read(self, data: HeteroData, node_type: str) -> Tensor:
         num_nodes = count_nodes(data, node_type)
         where, source = self._name(node_type), self.sources[node_type]
+        if self._is_store(node_type):
+            return self._read_store(data, node_type)
         if isinstance(source, str | os.PathLike):
             x, ids = read_embeddings(source, self.id_column, where)
         else:
@@ -200,41 +252,22 @@ class AttachProfileEmbeddings(BaseTransform):
     def _encode(
         self, data: HeteroData, node_type: str, encoder: Encoder
     ) -> Tensor:
-        texts = data[node_type][self.text_attr]
-        where, num_nodes = self._name(node_type), count_nodes(data, node_type)
-        if not isinstance(texts, list | tuple) or len(texts) != num_nodes:
-            got = len(texts) if isinstance(texts, list | tuple) else type(texts)
-            raise ValueError(
-                f'{where} needs to be a list of {num_nodes} texts, one per '
-                f'node (got {got})'
-            )
         has_ids = self.id_attr in data[node_type]
         return encode_texts(
-            texts,
+            self._texts(data, node_type),
             encoder,
             self._node_ids(data, node_type) if has_ids else None,
-            where,
+            self._name(node_type),
             self.cache_dir,
             self.cache_key,
             self.batch_size,
         )
 
+    def _texts(self, data: HeteroData, node_type: str) -> list[str]:
+        return node_texts(data, node_type, self.text_attr)
+
     def _node_ids(self, data: HeteroData, node_type: str) -> list[Any]:
-        ids = data[node_type].get(self.id_attr)
-        if ids is None:
-            raise ValueError(
-                f'{self._name(node_type)} is matched by id, and the nodes '
-                f"have none; set data['{node_type}'].{self.id_attr} "
-                f'(got {list(data[node_type].keys())})'
-            )
-        ids = ids.tolist() if isinstance(ids, Tensor | np.ndarray) else ids
-        if len(ids) != data[node_type].num_nodes:
-            raise ValueError(
-                f"'{self.id_attr}' of node type '{node_type}' needs one id "
-                f'per node (got {len(ids)} ids for '
-                f'{data[node_type].num_nodes} nodes)'
-            )
-        return list(ids)
+        return node_ids(data, node_type, self.id_attr, self._name(node_type))
 
     def _name(self, node_type: str) -> str:
         source = self.sources.get(node_type)

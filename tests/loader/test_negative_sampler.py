@@ -38,18 +38,85 @@ def left_over(graph, user):
     return [i for i in range(graph.num_items) if i not in taken]
 
 
-@settings(max_examples=60)
-@given(graphs(), st.integers(0, 2**31))
-def test_equals_reference(graph, seed):
-    user = torch.arange(graph.num_users).repeat(7).flip(0)
-    generator = torch.Generator().manual_seed(seed)
-    neg = NegativeSampler(graph).sample(user, generator)
+def weights(graph, alpha):
+    """The integers that are as good as the weights, one by one."""
+    degree = graph.item_degree.tolist()
+    if alpha == 0:
+        return [1] * len(degree)
+    power = [(d / max(*degree, 1)) ** alpha for d in degree]
+    total = max(sum(power), 1)
+    return [max(round(p / total * 2**44), 1) for p in power]
 
+
+@settings(max_examples=100)
+@given(
+    graphs(),
+    st.integers(0, 2**31),
+    st.sampled_from([0.0, 0.3, 0.75, 1.0, 40.0]),
+)
+def test_equals_walk_along_the_weights(graph, seed, alpha):
+    user = torch.arange(graph.num_users).repeat(7).flip(0)
+    sampler = NegativeSampler(graph, alpha)
+    neg = sampler.sample(user, torch.Generator().manual_seed(seed))
+
+    weight = weights(graph, alpha)
     generator = torch.Generator().manual_seed(seed)
     draws = torch.randint(2**62, user.shape, generator=generator).tolist()
     for u, i, draw in zip(user.tolist(), neg.tolist(), draws, strict=True):
         items = left_over(graph, u)
-        assert i == items[draw % len(items)]
+        draw %= sum(weight[i] for i in items)
+        while draw >= weight[items[0]]:
+            draw -= weight[items.pop(0)]
+        assert i == items[0]
+
+
+@pytest.mark.parametrize('alpha', [0.5, 0.75, 1.0])
+def test_is_in_proportion_to_popularity(alpha):
+    torch.manual_seed(0)
+    popularity = torch.linspace(0.02, 0.9, 20)
+    edge_index = (torch.rand(50, 20) < popularity).nonzero().t()
+    graph = BipartiteGraph(edge_index, num_users=51, num_items=20)
+    user = torch.tensor([0, 7, 50]).repeat_interleave(20_000)
+    generator = torch.Generator().manual_seed(0)
+    neg = NegativeSampler(graph, alpha).sample(user, generator).view(3, -1)
+    for u, drawn in zip((0, 7, 50), neg, strict=True):
+        count = drawn.bincount(minlength=20)
+        allowed = left_over(graph, u)
+        assert count.sum() == count[allowed].sum()
+        share = graph.item_degree[allowed].double() ** alpha
+        share *= count.sum() / share.sum()
+        count, share = count[allowed][share > 0], share[share > 0]
+        assert chisquare(count.numpy(), share.numpy()).pvalue > 1e-3
+
+
+def test_items_without_interactions_are_the_last_resort():
+    # User 0 has all that anybody has, items 0 and 1 of five.
+    graph = BipartiteGraph(torch.tensor([[0, 0, 1], [0, 1, 0]]), 2, 5)
+    user = torch.arange(2).repeat_interleave(6000)
+    generator = torch.Generator().manual_seed(0)
+    neg = NegativeSampler(graph, 0.75).sample(user, generator).view(2, -1)
+    count = neg[0].bincount(minlength=5)
+    assert count[:2].sum() == 0
+    assert chisquare(count[2:].numpy()).pvalue > 1e-3
+    assert neg[1].eq(1).all()
+
+
+@pytest.mark.parametrize('alpha', [-1.0, float('nan'), float('inf')])
+def test_alpha(alpha):
+    graph = BipartiteGraph(torch.tensor([[0], [1]]), 2, 5)
+    with pytest.raises(ValueError, match=r"'alpha' .* \(got"):
+        NegativeSampler(graph, alpha)
+
+
+def test_numbers_of_users_that_leave_few_bits():
+    num_users = 3_000_000
+    edge_index = torch.tensor([[0, 1, num_users - 1], [0, 1, 1]])
+    graph = BipartiteGraph(edge_index, num_users, 3)
+    user = torch.tensor([0, 5, num_users - 1]).repeat_interleave(300)
+    neg = NegativeSampler(graph, 1.0).sample(user).view(3, -1)
+    assert neg[0].eq(1).all()
+    assert neg[1].unique().tolist() == [0, 1]
+    assert neg[2].eq(0).all()
 
 
 def test_is_uniform_over_negatives_only():
@@ -90,5 +157,5 @@ def test_no_users_asked_for():
 
 def test_repr():
     graph = BipartiteGraph(torch.tensor([[0], [1]]), 2, 5)
-    text = 'NegativeSampler(num_users=2, num_items=5)'
+    text = 'NegativeSampler(num_users=2, num_items=5, alpha=0.0)'
     assert str(NegativeSampler(graph)) == text

@@ -9,6 +9,8 @@ from torch_geometric.data import HeteroData
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.loader import NegativeSampler, PairLoader
 
+NEGATIVES = ('uniform', 'popularity', 'in_batch')
+
 
 def random_graph(num_users=12, num_items=15, p=0.3, seed=0):
     generator = torch.Generator().manual_seed(seed)
@@ -25,14 +27,26 @@ def epoch(loader):
     return [torch.stack(batch) for batch in loader]
 
 
-@settings(max_examples=40)
-@given(st.integers(1, 40), st.integers(0, 100), st.integers(1, 3))
-def test_epoch_is_every_interaction_once(batch_size, seed, world_size):
+@settings(max_examples=60)
+@given(
+    st.integers(1, 40),
+    st.integers(0, 100),
+    st.integers(1, 3),
+    st.sampled_from(NEGATIVES),
+)
+def test_epoch_is_every_interaction_once(
+    batch_size, seed, world_size, negatives
+):
     graph = random_graph(seed=seed)
     batches, sizes = [], []
     for rank in range(world_size):
         loader = PairLoader(
-            graph, batch_size, seed=seed, rank=rank, world_size=world_size
+            graph,
+            batch_size,
+            seed=seed,
+            rank=rank,
+            world_size=world_size,
+            negatives=negatives,
         )
         share = epoch(loader)
         assert len(share) == len(loader)
@@ -50,8 +64,9 @@ def test_epoch_is_every_interaction_once(batch_size, seed, world_size):
         assert (user, neg) not in expected
 
 
-def test_epochs_differ_and_come_back():
-    loader = PairLoader(random_graph(), batch_size=10)
+@pytest.mark.parametrize('negatives', NEGATIVES)
+def test_epochs_differ_and_come_back(negatives):
+    loader = PairLoader(random_graph(), batch_size=10, negatives=negatives)
     first, second = torch.cat(epoch(loader), 1), torch.cat(epoch(loader), 1)
     assert not first.equal(second)
     loader.epoch = 0
@@ -97,9 +112,52 @@ def test_batch_size():
         PairLoader(random_graph(), batch_size=0)
 
 
+def test_shares_draw_for_themselves():
+    # The same interactions in both shares would be told apart by nothing else.
+    graph = BipartiteGraph(torch.arange(40).repeat(2, 1), 40, 40)
+    loaders = [
+        PairLoader(
+            graph, 40, rank=rank, world_size=2, negatives='in_batch', seed=1
+        )
+        for rank in range(2)
+    ]
+    places = []
+    for loader in loaders:
+        (_, pos, neg) = next(iter(loader))
+        assert set(neg.tolist()) <= set(pos.tolist())
+        places.append([pos.tolist().index(i) for i in neg.tolist()])
+    assert places[0] != places[1]
+
+
+@pytest.mark.parametrize(
+    ('options', 'drawn'),
+    [
+        ({}, {0, 2, 3}),
+        ({'negatives': 'popularity'}, {0, 2}),
+        ({'negatives': 'popularity', 'alpha': 20.0}, {0}),
+        ({'negatives': 'in_batch'}, {0, 2}),
+    ],
+)
+def test_kinds_of_negatives(options, drawn):
+    # Users 0 to 29 have item 0, users 28 and 29 item 2, user 30 item 1, and
+    # nobody item 3.
+    user = torch.tensor([*range(30), 28, 29, 30])
+    item = torch.tensor([0] * 30 + [2, 2, 1])
+    graph = BipartiteGraph(torch.stack([user, item]), 31, 4)
+    loader = PairLoader(graph, **options)
+    batches = [batch for _ in range(99) for batch in epoch(loader)]
+    user, _, neg = torch.cat(batches, 1)
+    assert set(neg[user == 30].tolist()) == drawn
+
+
+def test_unknown_negatives():
+    with pytest.raises(ValueError, match=r"'negatives' .* \(got 'hard'\)"):
+        PairLoader(random_graph(), negatives='hard')
+
+
 def test_repr():
     loader = PairLoader(random_graph(), batch_size=8, seed=3)
-    expected = 'batch_size=8, shuffle=True, seed=3)'
+    expected = "batch_size=8, shuffle=True, seed=3, negatives='uniform')"
     assert str(loader) == f'PairLoader(num_pairs={loader.num_pairs}, {expected}'
 
 

@@ -44,7 +44,7 @@ def test_plain_module_is_a_callable():
 def test_named_model_is_not_loaded_before_it_is_needed():
     encoder = TextEncoder('no/such-model', batch_size=2)
     assert encoder.identity == 'no/such-model'
-    assert encoder.chunk_size == 32
+    assert encoder.chunk_size == 128
 
 
 def test_unreachable_model(monkeypatch):

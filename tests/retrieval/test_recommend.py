@@ -3,29 +3,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from retrieval.example import Fixed, countdown, shop
 from torch import Tensor
-from torch_geometric.data import HeteroData
 
-from pyg_darec.graph import BipartiteGraph
+from pyg_darec.graph import BipartiteGraph, as_graph
 from pyg_darec.retrieval import recommend
 
 
-class Fixed(torch.nn.Module):
-    """A recommender whose embeddings are given."""
-
-    def __init__(self, user: Tensor, item: Tensor) -> None:
-        super().__init__()
-        self.user, self.item = user, item
-
-    def forward(self, data: object) -> tuple[Tensor, Tensor]:
-        return self.user, self.item
-
-
 def example() -> tuple[Fixed, BipartiteGraph]:
-    """Item i has score i for everybody; users 0 and 1 have seen items."""
-    seen = torch.tensor([[0, 0, 1, 1, 1, 1, 1], [4, 2, 0, 1, 2, 3, 4]])
-    model = Fixed(torch.ones(3, 1), torch.arange(5.0).view(-1, 1))
-    return model, BipartiteGraph(seen, 3, 5)
+    return countdown(), as_graph(shop())
 
 
 def test_known_answer() -> None:
@@ -55,12 +41,42 @@ def test_nobody() -> None:
 
 def test_hetero_data() -> None:
     model, graph = example()
-    data = HeteroData()
-    data['user'].num_nodes = 3
-    data['item'].num_nodes = 5
-    data['user', 'rates', 'item'].edge_index = graph.edge_index
-    out = recommend(model, data, k=3)
+    out = recommend(model, shop(), k=3)
     assert out.item.equal(recommend(model, graph, k=3).item)
+
+
+def test_allowed_and_denied_items() -> None:
+    out = recommend(*example(), k=3, allow=[4, 0, 3], deny=[3])
+    assert out.item.tolist() == [[0, -1, -1], [-1, -1, -1], [4, 0, -1]]
+    assert out.score[2].tolist() == [4.0, 0.0, -float('inf')]
+
+
+def test_lists_of_each_user() -> None:
+    allow = torch.tensor([[2, 2, 0, 0], [1, 3, 1, 4]])
+    out = recommend(*example(), users=[0, 2, 0], k=2, allow=allow)
+    assert out.item.tolist() == [[1, -1], [3, 1], [1, -1]]
+    deny = torch.tensor([[2, 2], [4, 3]])
+    out = recommend(*example(), users=[2, 0], k=2, deny=deny)
+    assert out.item.tolist() == [[2, 1], [3, 1]]
+
+
+def test_new_items_compete_with_the_others() -> None:
+    class Model(Fixed):
+        def embed_profiles(self, llm_x: Tensor, kind: str) -> Tensor:
+            assert kind == 'item'
+            return llm_x.sum(dim=1, keepdim=True)
+
+    _, graph = example()
+    fixed = countdown()
+    new = torch.tensor([[1.0, 2.5], [0.0, 9.0]])
+    out = recommend(Model(fixed.user, fixed.item), graph, k=3, new_items=new)
+    assert out.item.tolist() == [[6, 5, 3], [6, 5, -1], [6, 4, 5]]
+    assert out.score[2].tolist() == [9.0, 4.0, 3.5]
+
+
+def test_new_items_need_a_model_that_embeds_them() -> None:
+    with pytest.raises(TypeError, match=r"'Fixed' cannot.*'DaRecAlign'"):
+        recommend(*example(), new_items=torch.ones(1, 2))
 
 
 @given(data=st.data())

@@ -139,7 +139,8 @@ def test_options_that_a_model_does_not_print(tmp_path, graph):
             'item': torch.full((graph.num_items, 3), 1.0),
         }
         backbone = LightGCN.from_data(graph, 4, edge_dropout=dropout)
-        model = DaRecAlign(backbone, 3, loc_weight=0.0, **kwargs)
+        kwargs = {'preset': 'paper', 'loc_weight': 0.0, **kwargs}
+        model = DaRecAlign(backbone, 3, **kwargs)
         fit(model, graph, 2, run_dir=tmp_path, resume=True, **KWARGS)
 
     start()

@@ -5,6 +5,7 @@ from torch.nn import Module
 
 from pyg_darec.checks import check_count, check_weight
 from pyg_darec.graph import Batch, BipartiteGraph
+from pyg_darec.nn.align.tables import caller
 from pyg_darec.nn.functional import l2_penalty
 from pyg_darec.nn.models import as_recommender
 from pyg_darec.nn.models.foreign import Embed
@@ -50,6 +51,7 @@ class Aligner(Recommender):
         check_count(llm_dim=llm_dim)
         check_weight(weight=weight, reg_weight=reg_weight)
         self.model = as_recommender(model, embed)
+        caller(self.model)
         self.llm_dim = llm_dim
         self.weight = weight
         self.reg_weight = reg_weight

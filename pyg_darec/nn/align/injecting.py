@@ -46,7 +46,8 @@ class InjectingAligner(Aligner):
 
     def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
         self.check_profiles(graph)
-        _SEEN[self] = graph
+        if not torch.compiler.is_compiling():  # then by 'renew'
+            _SEEN[self] = graph
         tables = self._tables(graph)
         if tables is not None:
             terms, user, item = call_with(
@@ -84,6 +85,10 @@ class InjectingAligner(Aligner):
         return dict(zip(tables, pair, strict=True))
 
     def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
+        _SEEN[self] = graph
+        if self.injection is not None:
+            # A compiled step cannot.
+            self.injection.prepare(graph)
         # Most models have nothing to renew.
         if type(self.model).renew is Recommender.renew:
             return

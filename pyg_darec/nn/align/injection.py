@@ -103,7 +103,10 @@ class ProfileInjection(LazyModuleMixin, Module):
         r"""Returns the embeddings of users and of items with what their
         profiles say.
         """
-        prepared = self.prepare(graph)
+        if torch.compiler.is_compiling():
+            prepared = _PREPARED[self][2]  # by 'renew'
+        else:
+            prepared = self.prepare(graph)
         pair = zip(KINDS, (user, item), strict=True)
         with torch.autocast(graph.device.type, enabled=False):
             user, item = (self._inject(k, x, prepared) for k, x in pair)

@@ -23,22 +23,32 @@ def call_with(
         tables (dict): Tensors by the names of the parameters they stand for.
         *args: The arguments of the method.
     """
+    if not tables:
+        return getattr(model, method)(*args)
     renamed = {f'model.{name}': value for name, value in tables.items()}
-    return functional_call(_Method(model, method), renamed, args)
+    return functional_call(vars(model)['_caller'], renamed, (method, *args))
 
 
-class _Method(Module):
+class _Caller(Module):
     """A method as a forward pass, which is all that
     :func:`torch.func.functional_call` calls.
     """
 
-    def __init__(self, model: Recommender, method: str) -> None:
+    def __init__(self, model: Recommender) -> None:
         super().__init__()
         self.model = model
-        self.method = method
 
-    def forward(self, *args: Any) -> Any:
-        return getattr(self.model, self.method)(*args)
+    def forward(self, method: str, *args: Any) -> Any:
+        return getattr(self.model, method)(*args)
+
+
+def caller(model: Recommender) -> Module:
+    r"""What :func:`call_with` calls :obj:`model` through. A compiled step
+    cannot make modules, so that an aligner asks for it when it is made.
+    """
+    # Past 'Module.__setattr__', which would make it a part of the model.
+    made: Module = vars(model).setdefault('_caller', _Caller(model))
+    return made
 
 
 def input_tables(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pyg_darec.checks import check_positive
 from pyg_darec.nn.functional.normalize import normalize
+from pyg_darec.operators import operator
 
 # Similarities in a block: as many as stay in the cache of a CPU, and enough to
 # keep a GPU busy; but never so few rows that products with them are slow.
@@ -21,6 +22,62 @@ _MIN_ROWS = 64
 # Logits up to here need no shift: a sum of a billion exponentials is finite in
 # every dtype with the range of float32.
 _SAFE = 40.0
+
+
+def _fake_lse(
+    anchor: Tensor, candidate: Tensor, *_: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    return (
+        anchor.new_empty(()),
+        anchor.new_empty(anchor.shape),
+        candidate.new_empty(candidate.shape),
+    )
+
+
+@operator(
+    'log_sum_exp(Tensor anchor, Tensor candidate, Tensor m, Tensor w,'
+    ' float limit, ScalarType dtype, bool both) -> (Tensor, Tensor, Tensor)',
+    fake=_fake_lse,
+)
+def _log_sum_exp(
+    anchor: Tensor,
+    candidate: Tensor,
+    m: Tensor,
+    w: Tensor,
+    limit: float,
+    dtype: torch.dtype,
+    both: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The value and its gradients with respect to anchors and candidates."""
+    total = anchor.new_zeros(())
+    grad_a = anchor.new_empty(anchor.shape)
+    grad_c = candidate.new_zeros(candidate.shape)
+    if anchor.size(0) == 0:
+        return total, grad_a, grad_c
+    most = m.amax()
+    m = m / most
+    left, right = anchor.to(dtype), candidate.t().to(dtype).contiguous()
+    low_m = m.to(dtype)
+    value = (candidate * m.unsqueeze(1)).to(dtype)
+    buffer = left.new_empty(0)
+    for part in _blocks(anchor, candidate):
+        p = torch.mm(left[part], right, out=buffer.resize_(0))
+        # Another pass over the block that small logits do without.
+        top = p.amax(dim=1) if limit > _SAFE else None
+        if top is not None:
+            p -= top.unsqueeze(1)
+        norm = (p.exp_() @ low_m).to(anchor.dtype)
+        log_norm = norm.log() + (0 if top is None else top)
+        total += (w[part] * log_norm).sum()
+        scale = (w[part] / norm).unsqueeze(1)
+        torch.mul(p @ value, scale, out=grad_a[part])
+        if both:
+            pull = (anchor[part] * scale).to(dtype)
+            if dtype == grad_c.dtype:
+                grad_c.addmm_(p.t(), pull)
+            else:
+                grad_c += p.t() @ pull
+    return total + w.sum() * most.log(), grad_a, grad_c.mul_(m.unsqueeze(1))
 
 
 class _WeightedLogSumExp(torch.autograd.Function):
@@ -38,34 +95,13 @@ class _WeightedLogSumExp(torch.autograd.Function):
         limit: float,
         dtype: torch.dtype,
     ) -> Tensor:
-        total = anchor.new_zeros(())
-        grad_a = torch.empty_like(anchor)
-        grad_c = torch.zeros_like(candidate)
-        most = m.amax()
-        m = m / most
-        left, right = anchor.to(dtype), candidate.t().to(dtype).contiguous()
-        low_m = m.to(dtype)
-        value = (candidate * m.unsqueeze(1)).to(dtype)
-        buffer = left.new_empty(0)
-        for part in _blocks(anchor, candidate):
-            p = torch.mm(left[part], right, out=buffer.resize_(0))
-            # Another pass over the block that small logits do without.
-            top = p.amax(dim=1) if limit > _SAFE else None
-            if top is not None:
-                p -= top.unsqueeze(1)
-            norm = (p.exp_() @ low_m).to(anchor.dtype)
-            log_norm = norm.log() + (0 if top is None else top)
-            total += (w[part] * log_norm).sum()
-            scale = (w[part] / norm).unsqueeze(1)
-            torch.mul(p @ value, scale, out=grad_a[part])
-            if ctx.needs_input_grad[1]:
-                pull = (anchor[part] * scale).to(dtype)
-                if dtype == grad_c.dtype:
-                    grad_c.addmm_(p.t(), pull)
-                else:
-                    grad_c += p.t() @ pull
-        ctx.save_for_backward(grad_a, grad_c.mul_(m.unsqueeze(1)))
-        return total + w.sum() * most.log()
+        both = ctx.needs_input_grad[1]
+        out, grad_a, grad_c = _log_sum_exp(
+            anchor, candidate, m, w, limit, dtype, both
+        )
+        ctx.save_for_backward(grad_a, grad_c)
+        value: Tensor = out
+        return value
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -74,27 +110,38 @@ class _WeightedLogSumExp(torch.autograd.Function):
         return grad * grad_a, grad * grad_c, None, None, None, None
 
 
+@operator(
+    'log_potential(Tensor x, float t) -> (Tensor, Tensor)',
+    fake=lambda x, t: (x.new_empty(()), x.new_empty(x.shape)),
+)
+def _log_potential(x: Tensor, t: float) -> tuple[Tensor, Tensor]:
+    """The value and its gradient."""
+    total = x.new_zeros(())
+    grad = x.new_zeros(x.shape)
+    shift, scaled = x.new_full((1,), -2 * t), 2 * t * x
+    extended = torch.nn.functional.pad(x, (0, 1), value=1.0)
+    for part in _blocks(x, x):
+        # The matrix is symmetric: blocks left of the diagonal one are
+        # the transposes of blocks that were seen before.
+        start, size = part.start, x[part].size(0)
+        p = torch.addmm(shift, scaled[part], x[start:].t()).exp_()
+        p[:, :size].fill_diagonal_(0)
+        moment = p @ extended[start:]
+        total += 2 * moment[:, -1].sum() - p[:, :size].sum()
+        grad[part] += moment[:, :-1]
+        grad[start + size :].addmm_(p[:, size:].t(), x[part])
+    return total.log(), grad.mul_(4 * t / total)
+
+
 class _LogPotential(torch.autograd.Function):
     """``log sum_{i != j} exp(2t (<x_i, x_j> - 1))`` for unit rows."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, t: float) -> Tensor:
-        total = x.new_zeros(())
-        grad = torch.zeros_like(x)
-        shift, scaled = x.new_full((1,), -2 * t), 2 * t * x
-        extended = torch.nn.functional.pad(x, (0, 1), value=1.0)
-        for part in _blocks(x, x):
-            # The matrix is symmetric: blocks left of the diagonal one are
-            # the transposes of blocks that were seen before.
-            start, size = part.start, x[part].size(0)
-            p = torch.addmm(shift, scaled[part], x[start:].t()).exp_()
-            p[:, :size].fill_diagonal_(0)
-            moment = p @ extended[start:]
-            total += 2 * moment[:, -1].sum() - p[:, :size].sum()
-            grad[part] += moment[:, :-1]
-            grad[start + size :].addmm_(p[:, size:].t(), x[part])
-        ctx.save_for_backward(grad.mul_(4 * t / total))
-        return total.log()
+        out, grad = _log_potential(x, t)
+        ctx.save_for_backward(grad)
+        value: Tensor = out
+        return value
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -154,8 +201,6 @@ def info_nce(
         ValueError: If :obj:`temperature` is not positive.
     """
     check_positive(temperature=temperature)
-    if anchor.size(0) == 0:
-        return anchor.sum()
     dtype = torch.promote_types(anchor.dtype, torch.float32)
     a = normalize(anchor.to(dtype)) / temperature
     p, c = normalize(positive.to(dtype)), normalize(candidate.to(dtype))

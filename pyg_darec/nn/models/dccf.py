@@ -11,6 +11,7 @@ from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.functional import info_nce, normalize
 from pyg_darec.nn.models.base import Backbone, Penalty, View
 from pyg_darec.nn.recommender import Step
+from pyg_darec.sparse import edge_dots
 
 
 class DCCF(Backbone):
@@ -202,10 +203,8 @@ class _EdgeProduct(torch.autograd.Function):
     ) -> Tensor:
         ctx.graph = graph
         ctx.save_for_backward(user, item)
-        pattern = graph._by_user.matrix(user.new_zeros(graph.num_edges))
-        with torch.autocast(user.device.type, enabled=False):
-            out = torch.sparse.sampled_addmm(pattern, user, item.t(), beta=0)
-        value: Tensor = out.values()
+        zeros = user.new_zeros(graph.num_edges)
+        value: Tensor = edge_dots(user, item, graph._by_user.weighted(zeros))
         return value
 
     @staticmethod

@@ -1,0 +1,1 @@
+"""The command line: one typed function a file, which only calls the library."""

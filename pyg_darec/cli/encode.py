@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import torch
+
+from pyg_darec.cli.output import say
+from pyg_darec.cli.paths import embedding_folders, profile_files
+from pyg_darec.datasets.folder import load_data, save_data
+from pyg_darec.profiles import (
+    EmbeddingClient,
+    TfidfEncoder,
+    complete_profiles,
+    encode_profiles,
+)
+from pyg_darec.profiles.encoder import Encoder
+from pyg_darec.transforms import AttachProfileEmbeddings
+
+
+def encode(
+    data: Path,
+    *,
+    encoder: str = 'sentence-transformers/all-MiniLM-L6-v2',
+    base_url: str | None = None,
+    dim: int | None = None,
+    batch_size: int = 64,
+    devices: list[str] | None = None,
+    precision: str | None = None,
+    normalize: bool = False,
+    half: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Embed the texts of users and items.
+
+    The text of an item is the profile that 'profile' has written, else the
+    text that 'prepare' was given. That of a user is such a profile, else the
+    names of the user's newest training items. Interrupt it at any time: the
+    same command goes on where it stopped.
+
+    Args:
+        data: the data folder
+        encoder: the name or the folder of a sentence-transformers model; or
+            'tfidf', which needs no model: it knows words, not their meaning
+        base_url: the address of an endpoint that speaks the OpenAI embeddings
+            protocol and has the model ENCODER; its key is read from
+            $OPENAI_API_KEY
+        dim: the width of the embeddings, of an endpoint or of 'tfidf'
+        batch_size: the number of texts to encode at once
+        devices: the devices of the model, such as cuda:0 cuda:1
+        precision: the type of the weights, such as float16
+        normalize: divide each embedding by its length
+        half: store float16 instead of float32
+        overwrite: begin anew where other embeddings are stored
+    """
+    graph = complete_profiles(load_data(data), profile_files(data))
+    chosen: Encoder = encoder
+    if base_url is not None:
+        chosen = EmbeddingClient(encoder, base_url, dim, batch_size=batch_size)
+    elif encoder == 'tfidf':
+        texts = [*graph['item'].profile, *graph['user'].profile]
+        chosen = TfidfEncoder(texts, dim=dim or 64)
+    elif dim is not None:
+        raise ValueError(
+            "'dim' is for an endpoint or 'tfidf'; a sentence-transformers "
+            f'model has a width of its own (got {dim} for {encoder!r})'
+        )
+    for node_type in ('user', 'item'):
+        graph[node_type].pop('llm_x', None)
+    # Until the new ones are complete, nothing refers to embeddings.
+    save_data(graph, data)
+    folders = embedding_folders(data)
+    for node_type, folder in folders.items():
+        store = encode_profiles(
+            graph[node_type].profile,
+            folder,
+            chosen,
+            graph[node_type].get('id'),
+            split=graph,
+            normalize=normalize,
+            dtype=torch.float16 if half else torch.float32,
+            batch_size=batch_size,
+            devices=devices,
+            precision=precision,
+            overwrite=overwrite,
+        )
+        say(store)
+    graph = AttachProfileEmbeddings(folders)(graph)
+    save_data(graph, data, embeddings=folders)

@@ -1,0 +1,30 @@
+from pathlib import Path
+from typing import Literal
+
+from pyg_darec.cli.output import say
+from pyg_darec.metrics import evaluate as compute_metrics
+from pyg_darec.train.run_folder import load_run, record_metrics
+
+
+def evaluate(
+    run: Path,
+    *,
+    split: Literal['test', 'val'] = 'test',
+    ks: tuple[int, ...] = (5, 10, 20),
+    data: Path | None = None,
+) -> None:
+    """Measure a trained model on interactions that it has not seen.
+
+    All items are ranked for every user. The numbers are printed and added to
+    metrics.json in the run folder.
+
+    Args:
+        run: the run folder
+        split: what to evaluate on, 'test' or 'val'
+        ks: the lengths of the lists of recommendations
+        data: the data folder, if it is no longer where it was
+    """
+    model, graph = load_run(run, data)
+    metrics = compute_metrics(model, graph, split, tuple(ks))
+    record_metrics(run, {split: metrics})
+    say(*(f'{key:<14}{value:.4f}' for key, value in metrics.items()))

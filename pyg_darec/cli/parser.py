@@ -1,0 +1,143 @@
+"""The parser, made from the signatures and docstrings of the commands."""
+
+import argparse
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, get_args, get_origin, get_type_hints
+
+import docstring_parser
+from jsonargparse import ArgumentParser
+
+from pyg_darec.cli.encode import encode
+from pyg_darec.cli.evaluate import evaluate
+from pyg_darec.cli.export import export
+from pyg_darec.cli.info import info
+from pyg_darec.cli.prepare import prepare
+from pyg_darec.cli.profile import profile
+from pyg_darec.cli.recommend import recommend
+from pyg_darec.cli.train import train
+from pyg_darec.train.run_folder import read_config
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    'prepare': prepare,
+    'profile': profile,
+    'encode': encode,
+    'train': train,
+    'evaluate': evaluate,
+    'recommend': recommend,
+    'export': export,
+    'info': info,
+}
+
+
+_UNSET = argparse.SUPPRESS  # no default, and none shown
+
+
+def parse(argv: Sequence[str]) -> tuple[str, bool, dict[str, Any]]:
+    r"""The name of a command, whether to debug, and what to call it with."""
+    parser, commands = _make_parser({})
+    args = parser.parse_args(argv)
+    values = args[args.command]
+    if values.get('resume') is not None:
+        try:
+            defaults = read_config(values.resume)
+        except (OSError, ValueError) as error:
+            commands[args.command].error(str(error))
+        # Once more: what the run began with, unless it is given anew.
+        parser, commands = _make_parser({**defaults, 'run': values.resume})
+        args = parser.parse_args(argv)
+        values = args[args.command]
+    out = values.as_dict()
+    out.pop('config')
+    debug = out.pop('debug')
+    required = [
+        name
+        for name, parameter in _parameters(args.command).items()
+        if parameter.default is parameter.empty and out.get(name) is None
+    ]
+    if required:
+        commands[args.command].error(
+            f'these arguments are required: {", ".join(required)}'
+        )
+    return args.command, debug, out
+
+
+def _make_parser(
+    resumed: Mapping[str, Any],
+) -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
+    parser = ArgumentParser(
+        prog='pyg-darec',
+        description='From a table of interactions to recommendations with '
+        'the knowledge of a language model: prepare, encode, train, recommend.',
+        formatter_class=_HelpFormatter,  # of the commands as well
+    )
+    commands = parser.add_subcommands(dest='command', metavar='COMMAND')
+    parsers = {}
+    for name in COMMANDS:
+        command = _make_command(name)
+        if name == 'train':
+            command.set_defaults(dict(resumed))
+        about = docstring_parser.parse(COMMANDS[name].__doc__ or '')
+        commands.add_subcommand(name, command, help=about.short_description)
+        command.prog = f'pyg-darec {name}'
+        parsers[name] = command
+    return parser, parsers
+
+
+def _make_command(name: str) -> ArgumentParser:
+    about = docstring_parser.parse(COMMANDS[name].__doc__ or '')
+    texts = {p.arg_name: p.description for p in about.params}
+    types = get_type_hints(COMMANDS[name])
+    parser = ArgumentParser(description=about.description)
+    for key, parameter in _parameters(name).items():
+        options: dict[str, Any] = {'help': texts.get(key), 'type': types[key]}
+        flag = f'--{key.replace("_", "-")}'
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            # Not required here: it may be in the file of '--config'.
+            flag = key
+            options |= {'nargs': '?', 'default': _UNSET}
+        elif parameter.default is False:
+            options = {'help': texts.get(key), 'action': 'store_true'}
+        else:
+            default = parameter.default
+            # jsonargparse puts what it has checked back into the list.
+            is_list = isinstance(default, tuple)
+            options['default'] = list(default) if is_list else default
+            if element := _element(types[key]):
+                options |= {'nargs': '+', 'type': element}
+                options['metavar'] = key.upper()
+        parser.add_argument(flag, **options)
+    parser.add_argument(
+        '--config',
+        action='config',
+        help='a YAML file with any of these arguments; those that follow it '
+        'on the command line replace its own',
+    )
+    parser.add_argument(
+        '--debug', action='store_true', help='show where an error comes from'
+    )
+    return parser
+
+
+def _parameters(name: str) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(COMMANDS[name]).parameters
+
+
+def _element(hint: Any) -> Any:
+    """The type of the values of a list."""
+    for choice in (hint, *get_args(hint)):
+        if get_origin(choice) in (list, tuple):
+            return get_args(choice)[0]
+    return None
+
+
+class _HelpFormatter(argparse.HelpFormatter):
+    """Shows the defaults that say something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text, default = action.help or '', action.default
+        if default is None or default is False or default == _UNSET:
+            return text
+        if isinstance(default, list):
+            default = ' '.join(map(str, default))
+        return f'{text} (default: {default})'

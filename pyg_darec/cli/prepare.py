@@ -1,0 +1,71 @@
+from pathlib import Path
+
+from pyg_darec.cli.output import say
+from pyg_darec.datasets import from_table
+from pyg_darec.datasets.folder import save_data
+from pyg_darec.datasets.texts import attach_texts
+from pyg_darec.graph import BipartiteGraph
+from pyg_darec.transforms import KCore, SplitInteractions
+from pyg_darec.transforms.split_interactions import Strategy
+
+
+def prepare(
+    table: Path,
+    data: Path,
+    *,
+    user: str = 'user',
+    item: str = 'item',
+    time: str | None = None,
+    rating: str | None = None,
+    min_rating: float | None = None,
+    sep: str | None = None,
+    items: Path | None = None,
+    item_id: str | None = None,
+    name: str | None = None,
+    text: list[str] | None = None,
+    missing: str | None = None,
+    k_core: int | None = None,
+    split: Strategy = 'random',
+    ratios: tuple[float, ...] = (0.6, 0.2, 0.2),
+    seed: int = 0,
+) -> None:
+    """Make a data folder of a table of interactions.
+
+    The interactions are split into a part to train on and two to validate and
+    test on. An earlier data folder stays as it was until the new one is
+    complete.
+
+    Args:
+        table: a CSV or Parquet file with one interaction a row
+        data: the data folder to write
+        user: the column of user ids
+        item: the column of item ids
+        time: the column of times: dates, or seconds
+        rating: the column of ratings
+        min_rating: drop interactions with a lower rating
+        sep: what separates the columns of the CSV files, if it is no comma
+        items: a CSV or Parquet file with the texts of items, one item a row
+        item_id: the column of item ids in ITEMS, if it has another name there
+        name: the column with names in ITEMS, if it is not the first one beside
+            the ids
+        text: the columns of ITEMS that the text of an item consists of, if
+            not all of them beside the ids
+        missing: the text of items without one; otherwise they are an error
+        k_core: drop users and items with fewer interactions than this
+        split: which interactions to hold out: 'random' ones of each user, the
+            last two of each user ('leave_last') or the last of all
+            ('temporal')
+        ratios: the shares of training, validation and test interactions
+        seed: the seed of the split
+    """
+    graph = from_table(
+        table, user, item, time, rating, min_rating=min_rating, sep=sep
+    )
+    if k_core is not None:
+        graph = KCore(k_core)(graph)
+    if items is not None:
+        attach_texts(graph, items, item_id or item, name, text, missing, sep)
+    three = tuple(ratios)
+    graph = SplitInteractions(split, three, seed)(graph)  # type: ignore[arg-type]
+    save_data(graph, data)
+    say(f'{data}: {BipartiteGraph.from_data(graph)}')

@@ -1,0 +1,42 @@
+from pathlib import Path
+
+from pyg_darec.cli.output import say
+from pyg_darec.io import atomic_write
+from pyg_darec.retrieval import find_nodes
+from pyg_darec.retrieval import recommend as compute
+from pyg_darec.train.run_folder import load_run
+
+
+def recommend(
+    run: Path,
+    *,
+    users: list[str] | None = None,
+    k: int = 10,
+    output: Path | None = None,
+    data: Path | None = None,
+) -> None:
+    """Print or write the best items for users, by name.
+
+    Items that a user has training interactions with are left out.
+
+    Args:
+        run: the run folder
+        users: the ids of users; all of them if left out
+        k: the number of items for each user
+        output: a CSV file to write instead of printing
+        data: the data folder, if it is no longer where it was
+    """
+    model, graph = load_run(run, data)
+    index = None if users is None else find_nodes(graph, users)
+    frame = compute(model, graph, index, k).to_frame(graph, index)
+    if output is not None:
+        with atomic_write(output) as path:
+            frame.to_csv(path, index=False)
+        say(f'{output}: {len(frame)} recommendations')
+        return
+    for user, rows in frame.groupby('user', sort=False):
+        say(f'user {user}')
+        for row in rows.itertuples():
+            label = getattr(row, 'name', None)
+            label = row.item if label is None else f'{label} ({row.item})'
+            say(f'{row.rank:>4}. {label}')

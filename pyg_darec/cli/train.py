@@ -1,0 +1,122 @@
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pyg_darec._version import __version__
+from pyg_darec.cli.output import say
+from pyg_darec.datasets.folder import load_data
+from pyg_darec.io import atomic_write
+from pyg_darec.nn.build import build_model
+from pyg_darec.train import FitResult, fit
+from pyg_darec.train.run_folder import MODEL_KEYS, record_metrics, start_run
+from pyg_darec.visualize import plot_curves
+
+
+def train(
+    data: Path,
+    run: Path,
+    *,
+    backbone: str = 'lightgcn',
+    aligner: str = 'darec',
+    dim: int = 64,
+    backbone_options: dict[str, Any] | None = None,
+    aligner_options: dict[str, Any] | None = None,
+    epochs: int = 300,
+    batch_size: int = 4096,
+    lr: float = 1e-3,
+    weight_decay: float = 0.0,
+    optimizer: str = 'adam',
+    eval_every: int = 3,
+    patience: int | None = 5,
+    monitor: str | None = None,
+    seed: int = 0,
+    device: str | None = None,
+    precision: str | None = None,
+    resume: Path | None = None,
+) -> None:
+    """Train a model, or go on with a run.
+
+    The run folder gets config.yaml, log.txt, metrics.json and csv/metrics.csv,
+    checkpoint.safetensors, model.safetensors and curves.png. The weights are
+    those of the epoch that did best on the validation interactions; test
+    interactions are not looked at. After an interruption,
+    'pyg-darec train --resume RUN' goes on and ends with the same weights.
+
+    Args:
+        data: the data folder
+        run: the run folder to write
+        backbone: the recommender, such as lightgcn, simgcl or sgl
+        aligner: how it learns from the texts, such as darec, rlmrec-con or
+            kar; or none
+        dim: the width of the embeddings
+        backbone_options: more arguments of the backbone, such as
+            '{num_layers: 2}'
+        aligner_options: more arguments of the aligner
+        epochs: the most epochs
+        batch_size: the number of interactions in a step
+        lr: the learning rate
+        weight_decay: the weight of the L2 penalty
+        optimizer: adam, adamw or lazy_adam
+        eval_every: the number of epochs between two evaluations, and two
+            checkpoints
+        patience: the number of evaluations in a row without a new best one
+            after which training stops; null for none
+        monitor: the validation metric that decides; Recall@20 if left out, or
+            fewer than 20 for fewer than 40 items
+        seed: the seed of all that is random
+        device: where to train, such as cpu or cuda:1; a GPU if there is one,
+            if left out
+        precision: the precision, such as bf16-mixed
+        resume: the run folder to go on with; what it was started with need
+            not be given again, EPOCHS and PATIENCE may be changed
+    """
+    config = dict(locals())
+    for key in ('run', 'resume'):
+        del config[key]
+    graph = load_data(data)
+    model = build_model(graph, **{key: config[key] for key in MODEL_KEYS})
+    if resume is None:
+        start_run(run, {**config, 'data': str(data)})
+    _log(run, f'{"started" if resume is None else "resumed"}: {_versions()}')
+    _log(run, f'{graph["user"].num_nodes} users, {model}')
+    arguments = {
+        key: value
+        for key, value in config.items()
+        if key == 'seed' or key not in ('data', *MODEL_KEYS)
+    }
+    result = fit(
+        model, graph, run_dir=run, resume=resume is not None, **arguments
+    )
+    record_metrics(run, {'val': result.best_metrics})
+    _log(run, f'ended after epoch {len(result.history)}: {result}')
+    _plot(run, result)
+    best = result.best_metrics.get(str(result.monitor))
+    found = '' if best is None else f', validation {result.monitor} {best:.4f}'
+    say(
+        f'{run}: epoch {result.best_epoch} of {len(result.history)} is kept'
+        f'{found}'
+    )
+
+
+def _versions() -> str:
+    return (
+        f'pyg-darec {__version__}, torch {version("torch")}, Python '
+        f'{platform.python_version()}'
+    )
+
+
+def _log(run: Path, text: str) -> None:
+    with (run / 'log.txt').open('a', encoding='utf-8') as file:
+        file.write(f'{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}\n')
+
+
+def _plot(run: Path, result: FitResult) -> None:
+    if find_spec('matplotlib') is None:
+        say("No curves.png: run 'pip install pyg-darec[viz]' for plots.")
+        return
+    metric = result.monitor or 'Recall@20'
+    with atomic_write(run / 'curves.png') as path:
+        plot_curves({run.name: result.history}, path, metric)

@@ -1,0 +1,59 @@
+"""Reviews from a table of any origin."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyg_darec.datasets._table_checks import (
+    check_columns,
+    read_table,
+    to_ids,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_reviews(
+    table: 'pd.DataFrame | str | Path',
+    user: str = 'user',
+    item: str = 'item',
+    text: str = 'text',
+    sep: str | None = None,
+) -> list[tuple[Any, Any, str | None]]:
+    r"""The reviews of a table with one review a row, as
+    :func:`~pyg_darec.profiles.item_prompts` takes them. Ids become what
+    :func:`~pyg_darec.datasets.from_table` makes of them.
+
+    Args:
+        table (pandas.DataFrame or str or Path): The table, or its file as
+            :func:`~pyg_darec.datasets.from_table` takes it.
+        user (str, optional): The column of user ids.
+            (default: :obj:`'user'`)
+        item (str, optional): The column of item ids.
+            (default: :obj:`'item'`)
+        text (str, optional): The column of texts, which may be empty.
+            (default: :obj:`'text'`)
+        sep (str, optional): The column separator of a text file. If
+            :obj:`None`, a comma, and a tab in ``.tsv`` files.
+            (default: :obj:`None`)
+
+    Raises:
+        ValueError: If a column or an id is missing, ids are of several types,
+            or the file cannot be read as a table.
+        FileNotFoundError: If there is no such file.
+    """
+    name = 'the table'
+    if isinstance(table, str | Path):
+        name = f"'{table}'"
+        table = read_table(Path(table), (user, item), sep)
+    check_columns(table, [user, item, text], f'{name[0].upper()}{name[1:]}')
+    columns = [
+        to_ids(table[key], f"Column '{key}' of {name}").tolist()
+        for key in (user, item)
+    ]
+    texts = table[text].tolist()
+    found = [
+        None if value is None or value != value else str(value)
+        for value in texts
+    ]
+    return list(zip(*columns, found, strict=True))

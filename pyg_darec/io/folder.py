@@ -1,0 +1,200 @@
+"""Folders whose files belong together, with a manifest of their hashes."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pyg_darec.io.atomic import atomic_write
+
+MANIFEST = 'manifest.json'
+
+
+class FolderWriter:
+    r"""What :func:`write_folder` yields.
+
+    Attributes:
+        content (dict): What the manifest says besides the files, in JSON.
+    """
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        self.content: dict[str, Any] = {}
+        self.written: dict[str, Path] = {}
+        self._stack = stack
+
+    def add(self, name: str) -> Path:
+        r"""A temporary path to write the file :obj:`name` to; it takes its
+        place together with all others.
+        """
+        path = self._stack.enter_context(atomic_write(self.folder / name))
+        self.written[name] = path
+        return path
+
+
+@contextmanager
+def write_folder(
+    path: str | os.PathLike[str], format: str
+) -> Iterator[FolderWriter]:
+    r"""Writes or replaces the files of a folder. They are written under
+    temporary names and take their places when the block ends without an
+    error, the manifest last; until then an earlier version stays as it was.
+    A kill in the moment of replacement leaves files that the manifest does
+    not describe, which :func:`read_folder` refuses.
+
+    Args:
+        path (str or os.PathLike): The folder, new, empty or of the same
+            format.
+        format (str): The name and version of the format.
+
+    Raises:
+        ValueError: If there is something else at :obj:`path`.
+        OSError: If a file cannot be written, on a full disk for example.
+    """
+    folder = Path(path)
+    check_folder(folder, format)
+    try:
+        # Says whose folder it is, should the first writing be cut off.
+        if first := not (folder / MANIFEST).exists():
+            _write_manifest(folder / MANIFEST, {'format': format})
+        earlier = _load_manifest(folder / MANIFEST).get('files', {})
+        try:
+            with ExitStack() as stack:
+                # Entered first, so that it is replaced last.
+                manifest = stack.enter_context(atomic_write(folder / MANIFEST))
+                writer = FolderWriter(folder, stack)
+                yield writer
+                files = {n: _state(p) for n, p in writer.written.items()}
+                content = {'format': format, **writer.content, 'files': files}
+                _dump_manifest(manifest, content)
+        except BaseException:
+            if first and _visible(folder) == [MANIFEST]:
+                (folder / MANIFEST).unlink()
+                with suppress(OSError):
+                    folder.rmdir()  # others may have files in it by now
+            raise
+        for name in set(earlier) - set(files):
+            (folder / Path(name).name).unlink(missing_ok=True)
+    except OSError as e:
+        raise OSError(
+            f"'{folder}' could not be written and any earlier version is as "
+            f'it was; free some space or choose another folder (got {e})'
+        ) from e
+
+
+def read_folder(path: str | os.PathLike[str], format: str) -> dict[str, Any]:
+    r"""The manifest of a folder, all files of which were checked.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If the folder is of another format or was not finished,
+            or a file is missing or damaged; names the file.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"There is no folder '{folder}'; check the path (got "
+            f"'{Path.cwd()}' as the current folder)"
+        )
+    manifest = _load_manifest(folder / MANIFEST)
+    _check_format(folder, manifest, format)
+    if 'files' not in manifest:
+        raise ValueError(
+            f"'{folder}' was not finished when its writing was cut off; write "
+            f"it again (got no files in '{MANIFEST}')"
+        )
+    for name, expected in manifest['files'].items():
+        # No manifest, not even a forged one, reaches outside.
+        file = folder / Path(name).name
+        if not file.is_file():
+            raise ValueError(
+                f"'{file}' is missing; write the folder again (got no file)"
+            )
+        if _state(file) != expected:
+            raise ValueError(
+                f"'{file}' is damaged or of another writing than "
+                f"'{MANIFEST}'; write the folder again (got a file that is "
+                'not the one described there)'
+            )
+    return manifest
+
+
+def check_folder(path: str | os.PathLike[str], format: str) -> None:
+    r"""Raises a :class:`ValueError` if a folder of this format cannot be
+    written to :obj:`path` without damage to something else.
+    """
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(
+            f"'{folder}' needs to be a folder; choose another name (got a file)"
+        )
+    if (folder / MANIFEST).exists():
+        manifest = _load_manifest(folder / MANIFEST)
+        _check_format(folder, manifest, format)
+    elif folder.exists() and (other := _visible(folder)):
+        raise ValueError(
+            f"'{folder}' holds other files; choose a new or an empty folder "
+            f'(got {other[:3]})'
+        )
+
+
+def _visible(folder: Path) -> list[str]:
+    """Without the temporary files that a kill leaves behind."""
+    return sorted(f for f in os.listdir(folder) if not f.startswith('.'))
+
+
+def _check_format(folder: Path, manifest: dict[str, Any], format: str) -> None:
+    if manifest.get('format') != format:
+        raise ValueError(
+            f"'{folder}' is a folder of another kind; choose another one, or "
+            f'write it again with this version (got format '
+            f"{manifest.get('format')!r} in '{MANIFEST}', not '{format}')"
+        )
+
+
+def _write_manifest(path: Path, content: dict[str, Any]) -> None:
+    with atomic_write(path) as tmp:
+        _dump_manifest(tmp, content)
+
+
+def _dump_manifest(path: Path, content: dict[str, Any]) -> None:
+    content = {**content, 'sha256': _digest(content)}
+    path.write_text(json.dumps(content, indent=1), encoding='utf-8')
+
+
+def _load_manifest(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+        expected = content.pop('sha256', None)
+        is_whole = 'format' not in content or _digest(content) == expected
+    except FileNotFoundError:
+        raise ValueError(
+            f"'{path}' is missing; it needs to be in a folder that this "
+            f'library wrote (got {_visible(path.parent)[:3]})'
+        ) from None
+    except (ValueError, TypeError, AttributeError, RecursionError) as e:
+        raise ValueError(
+            f"'{path}' is damaged or of another program; write the folder "
+            f'again or choose another one (got {e})'
+        ) from e
+    if not is_whole:
+        raise ValueError(
+            f"'{path}' is damaged; write the folder again (got a content that "
+            'is not the one that was written)'
+        )
+    out: dict[str, Any] = content
+    return out
+
+
+def _digest(content: dict[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _state(path: Path) -> dict[str, Any]:
+    with path.open('rb') as file:
+        digest = hashlib.file_digest(file, 'sha256').hexdigest()
+    return {'bytes': path.stat().st_size, 'sha256': digest}

@@ -1,0 +1,117 @@
+"""Asking a language model until it gives a valid answer."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pyg_darec.profiles.backoff import Backoff
+from pyg_darec.profiles.client import (
+    Client,
+    FatalError,
+    RejectedError,
+    Reply,
+    TransientError,
+)
+from pyg_darec.profiles.profile import Profile, parse_profile
+from pyg_darec.profiles.prompt import Prompt
+
+# A limit per minute is worth waiting for, one per day is not.
+_LONGEST_HOLD = 600.0
+
+
+class Outcome(NamedTuple):
+    r"""What became of a prompt.
+
+    Args:
+        prompt (Prompt): The prompt.
+        result (Profile or str): The profile, or why there is none.
+        prompt_tokens (int): The tokens that were read in all attempts.
+        completion_tokens (int): The tokens that were written in them.
+        is_transient (bool): Whether the last attempt failed for a reason
+            that has nothing to do with the prompt.
+    """
+
+    prompt: Prompt
+    result: Profile | str
+    prompt_tokens: int
+    completion_tokens: int
+    is_transient: bool
+
+
+def ask(
+    client: Client,
+    prompts: Sequence[Prompt],
+    max_attempts: int,
+    backoff: Backoff,
+) -> list[Outcome]:
+    r"""Asks for the profiles of a batch. Those that do not come, or are not
+    valid, are asked for again.
+
+    Args:
+        client (Client): The language model.
+        prompts (list): The batch.
+        max_attempts (int): The most attempts per prompt.
+        backoff (Backoff): When to make an attempt.
+
+    Raises:
+        FatalError: If no prompt can be answered.
+        Stopped: If the whole work was stopped while this batch waited.
+    """
+    reason: dict[int, str] = dict.fromkeys(range(len(prompts)), '')
+    result: dict[int, Profile | str] = {}
+    read, written = [0] * len(prompts), [0] * len(prompts)
+    delay, is_transient = 0.0, False
+    for attempt in range(max_attempts):
+        backoff.wait(delay)
+        left = list(reason)
+        try:
+            replies = client.ask([prompts[n] for n in left], attempt)
+        except TransientError as error:
+            reason = dict.fromkeys(left, str(error))
+            hold = error.retry_after or 0.0
+            _check_hold(error, hold)
+            backoff.hold(hold)
+            # After it, not all threads at once.
+            delay = hold + backoff.delay(attempt)
+            is_transient = True
+            continue
+        except RejectedError as error:
+            reason = dict.fromkeys(left, str(error))
+            is_transient = False
+            break
+        is_transient, delay = False, 0.0
+        for n, reply in zip(left, replies, strict=True):
+            if isinstance(reply, RejectedError):
+                result[n] = str(reply)
+                del reason[n]
+                continue
+            read[n] += reply.prompt_tokens
+            written[n] += reply.completion_tokens
+            try:
+                result[n] = parse_profile(reply.text)
+                del reason[n]
+            except ValueError as error:
+                reason[n] = _describe(error, reply)
+        if not reason:
+            break
+    result |= reason
+    return [
+        Outcome(
+            prompt, result[n], read[n], written[n], is_transient and n in reason
+        )
+        for n, prompt in enumerate(prompts)
+    ]
+
+
+def _check_hold(error: TransientError, seconds: float) -> None:
+    if seconds > _LONGEST_HOLD:
+        raise FatalError(
+            f'{error}; it wants to be left alone for {seconds:.0f} s: start '
+            'again after that, nothing that is stored is asked again '
+            f'(got more than {_LONGEST_HOLD:.0f} s)'
+        )
+
+
+def _describe(error: ValueError, reply: Reply) -> str:
+    if reply.is_cut:
+        return f"{error}; 'max_completion_tokens' cut it off"
+    return str(error)

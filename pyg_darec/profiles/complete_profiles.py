@@ -1,0 +1,88 @@
+import copy
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch_geometric.data import HeteroData
+
+from pyg_darec.checks import check_count
+from pyg_darec.graph import EDGE_TYPE, EdgeType
+from pyg_darec.profiles.attach_profiles import attach_profiles
+from pyg_darec.profiles.clean_text import clean_text
+from pyg_darec.profiles.profile_store import ProfileStore
+from pyg_darec.profiles.training_pairs import TrainingPairs
+
+
+def complete_profiles(
+    data: HeteroData,
+    stores: Mapping[str, ProfileStore | str | os.PathLike[str]] | None = None,
+    max_items: int = 25,
+    unknown: str = 'Nothing is known yet.',
+    edge_type: EdgeType = EDGE_TYPE,
+    seed: int = 0,
+) -> HeteroData:
+    r"""Gives every node a profile text, in place: the generated one where
+    there is one; otherwise, an item its :obj:`text`, and a user the names of
+    the items of the user's **training interactions**, newest first.
+
+    .. code-block:: python
+
+        attach_texts(data, 'products.csv', id='product')
+        complete_profiles(data)
+        complete_profiles(data, {'item': 'profiles/item.jsonl'})
+
+    Args:
+        data (HeteroData): The split data, with a :obj:`text` for each item
+            (without any, the present :obj:`profile`) and, if items have names,
+            their :obj:`name`; see
+            :func:`~pyg_darec.datasets.texts.attach_texts`.
+        stores (dict, optional): By node type, the store of generated profiles
+            or its file. (default: :obj:`None`)
+        max_items (int, optional): The most items that the text of a user
+            names; 25 names of products fit into the 256 word pieces that
+            small sentence-transformers models read. (default: :obj:`25`)
+        unknown (str, optional): The text of users without a training
+            interaction. (default: :obj:`'Nothing is known yet.'`)
+        edge_type (tuple, optional): The relation, from users to items.
+            (default: :obj:`('user', 'rates', 'item')`)
+        seed (int, optional): The seed of the order of interactions without or
+            of the same time. (default: :obj:`0`)
+
+    Returns:
+        :obj:`data`.
+
+    Raises:
+        ValueError: If an item has no text, or a store was made from other
+            training interactions.
+    """
+    check_count(max_items=max_items)
+    user, _, item = edge_type
+    pairs = TrainingPairs(data, edge_type, seed)
+    texts = _item_texts(data, item, len(pairs.item_ids))
+    names = data[item].get('name', texts)
+    chosen = [
+        ', '.join(clean_text(str(names[n])) for n in items[:max_items])
+        for items in pairs.items_of_users()
+    ]
+    defaults = {item: texts, user: [text or unknown for text in chosen]}
+    # On a copy, since a store may be refused.
+    generated = attach_profiles(
+        copy.copy(data), stores or {}, missing='', edge_type=edge_type
+    )
+    for node_type, profile in defaults.items():
+        if node_type in (stores or {}):
+            written = generated[node_type].profile
+            profile = [a or b for a, b in zip(written, profile, strict=True)]
+        data[node_type].profile = list(profile)
+    return data
+
+
+def _item_texts(data: HeteroData, node_type: str, size: int) -> Sequence[Any]:
+    texts: Any = data[node_type].get('text', data[node_type].get('profile'))
+    if not isinstance(texts, list | tuple) or len(texts) != size:
+        raise ValueError(
+            f"data['{node_type}'].text needs a list of {size} texts, one per "
+            "item; attach a table with 'attach_texts' "
+            f"(got '{type(texts).__name__}')"
+        )
+    return texts

@@ -1,0 +1,168 @@
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from pyg_darec.checks import check_count
+from pyg_darec.profiles.backoff import Backoff
+from pyg_darec.profiles.client import FatalError, TransientError
+from pyg_darec.profiles.endpoint import Endpoint
+
+# A limit per minute is worth waiting for, one per day is not.
+_LONGEST_HOLD = 600.0
+
+
+class EmbeddingClient(Endpoint):
+    r"""An encoder behind any endpoint that speaks the OpenAI embeddings
+    protocol (needs :obj:`pip install pyg-darec[llm]`).
+
+    .. code-block:: python
+
+        client = EmbeddingClient('text-embedding-3-small')
+        encode_profiles(texts, 'embeddings/item', client)
+
+    The key is read from the environment and sent to the endpoint and nowhere
+    else. Requests that fail are made again after a delay that grows, or after
+    the time that the endpoint names, for which all requests wait.
+
+    Args:
+        model (str): The name of the model.
+        base_url (str, optional): The address of the endpoint. If
+            :obj:`None`, :obj:`$OPENAI_BASE_URL`, or OpenAI.
+            (default: :obj:`None`)
+        dim (int, optional): The width of the embeddings: asked for, and
+            checked. (default: :obj:`None`)
+        key_variable (str, optional): The environment variable that holds the
+            key. (default: :obj:`'OPENAI_API_KEY'`)
+        batch_size (int, optional): The number of texts in a request.
+            (default: :obj:`64`)
+        max_concurrency (int, optional): The most requests at once.
+            (default: :obj:`4`)
+        max_attempts (int, optional): The most attempts per request.
+            (default: :obj:`6`)
+        backoff (float, optional): The seconds of the first delay.
+            (default: :obj:`1.0`)
+        timeout (float, optional): The most seconds to wait for an answer.
+            (default: :obj:`120.0`)
+
+    Raises:
+        ValueError: If :obj:`base_url` is no address of the web or holds a
+            password, or a number is not positive.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        base_url: str | None = None,
+        dim: int | None = None,
+        key_variable: str = 'OPENAI_API_KEY',
+        batch_size: int = 64,
+        max_concurrency: int = 4,
+        max_attempts: int = 6,
+        backoff: float = 1.0,
+        timeout: float = 120.0,
+    ) -> None:
+        super().__init__(model, base_url, key_variable, timeout)
+        check_count(
+            dim=dim,
+            batch_size=batch_size,
+            max_concurrency=max_concurrency,
+            max_attempts=max_attempts,
+        )
+        self.dim = dim
+        self.batch_size = batch_size
+        self.max_concurrency = max_concurrency
+        self.max_attempts = max_attempts
+        self.backoff = backoff
+
+    @property
+    def chunk_size(self) -> int:
+        """The number of texts that all requests at once hold."""
+        return self.batch_size * self.max_concurrency
+
+    @property
+    def identity(self) -> str:
+        """What tells its embeddings from those of another."""
+        return f'{self.base_url or "OpenAI"} {self.model} {self.dim}'
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        r"""Embeds texts, in their order.
+
+        Raises:
+            FatalError: If no text can be embedded.
+            RejectedError: If the endpoint does not take a text.
+            TransientError: If a request failed at every attempt.
+            ValueError: If the endpoint returns anything but one vector of
+                width :obj:`dim` per text.
+        """
+        size, backoff = self.batch_size, Backoff(self.backoff)
+        parts = [
+            list(texts[start : start + size])
+            for start in range(0, len(texts), size)
+        ]
+        with ThreadPoolExecutor(self.max_concurrency) as pool:
+            futures = [pool.submit(self._embed, p, backoff) for p in parts]
+            try:
+                return np.concatenate([future.result() for future in futures])
+            except BaseException:
+                backoff.stop()  # none of the others goes on asking
+                raise
+
+    def _embed(self, texts: list[str], backoff: Backoff) -> np.ndarray:
+        delay = 0.0
+        attempt = 0
+        while True:
+            backoff.wait(delay)
+            try:
+                return self._ask(texts)
+            except TransientError as error:
+                hold = error.retry_after or 0.0
+                attempt += 1
+                if attempt >= self.max_attempts:
+                    raise
+                if hold > _LONGEST_HOLD:
+                    raise FatalError(
+                        f'{error}; it wants to be left alone for {hold:.0f} '
+                        's: run again after that, which goes on where this '
+                        f'one stopped (got more than {_LONGEST_HOLD:.0f} s)'
+                    ) from None
+                backoff.hold(hold)
+                delay = hold + backoff.delay(attempt - 1)
+
+    def _ask(self, texts: list[str]) -> np.ndarray:
+        client = self.connect()
+        options = {} if self.dim is None else {'dimensions': self.dim}
+        try:
+            answer = client.embeddings.create(
+                model=self.model,
+                input=texts,
+                encoding_format='float',  # the one that all endpoints know
+                extra_body=options,
+            )
+            rows = [
+                part.embedding
+                for part in sorted(answer.data, key=lambda part: part.index)
+            ]
+        except Exception as error:
+            failure = self.explain(error)
+        else:
+            return self._check(rows, texts)
+        # Outside of the block: the error there knows the request and its key.
+        raise failure
+
+    def _check(self, rows: list[list[float]], texts: list[str]) -> np.ndarray:
+        if len(rows) != len(texts):
+            raise TransientError(
+                f'{self} needs to return one embedding per text (got '
+                f'{len(rows)} for {len(texts)} texts)'
+            )
+        widths = {len(row) for row in rows}
+        wanted = len(rows[0]) if self.dim is None else self.dim
+        if widths != {wanted}:
+            raise ValueError(
+                f"{self} returned embeddings of another width; set 'dim' to "
+                'one that the model has and use one model for all texts (got '
+                f'{min(widths - {wanted})}, not {wanted}, for a text like '
+                f'{texts[0]!r:.80})'
+            )
+        return np.array(rows, dtype=np.float32)

@@ -1,0 +1,251 @@
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, zip_longest
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+from tqdm.auto import tqdm
+
+from pyg_darec.graph import BipartiteGraph
+from pyg_darec.profiles.chain_hash import START, hash_ids, hash_texts, is_id
+from pyg_darec.profiles.convert import to_embeddings
+from pyg_darec.profiles.embedding_store import EmbeddingStore
+from pyg_darec.profiles.encoder import Encoder, TextEncoder, describe
+from pyg_darec.profiles.hash_split import hash_split
+from pyg_darec.profiles.manifest import Manifest
+from pyg_darec.profiles.store_writer import StoreWriter
+
+_END = object()
+_DTYPES = {torch.float32: 'float32', torch.float16: 'float16'}
+
+
+def encode_profiles(
+    texts: Iterable[str],
+    folder: str | os.PathLike[str],
+    encoder: Encoder,
+    ids: Iterable[Any] | None = None,
+    *,
+    split: HeteroData | BipartiteGraph | str | None = None,
+    normalize: bool = False,
+    dtype: torch.dtype = torch.float32,
+    batch_size: int = 64,
+    devices: str | Sequence[str] | None = None,
+    precision: str | None = None,
+    encoder_key: str | None = None,
+    overwrite: bool = False,
+) -> EmbeddingStore:
+    r"""Embeds texts into an :class:`~pyg_darec.profiles.EmbeddingStore`, a
+    folder that :class:`~pyg_darec.transforms.AttachProfileEmbeddings` takes.
+
+    .. code-block:: python
+
+        for node_type in ('user', 'item'):
+            encode_profiles(
+                data[node_type].profile,
+                f'embeddings/{node_type}',
+                'sentence-transformers/all-MiniLM-L6-v2',
+                ids=data[node_type].id,
+                split=data,
+            )
+
+    Rows are written as they come, so that memory holds one batch, however
+    many there are: texts and ids may be read from a file as they are needed.
+    After an interruption at any moment, a kill included, the same call goes
+    on where it stopped, and the files become the same byte by byte. Rows that
+    were damaged since are made again, with all that follow. With more texts
+    than before, those at the end are added.
+
+    Args:
+        texts (iterable): The texts, the same ones at every call.
+        folder (str or os.PathLike): The folder of the store.
+        encoder (str, SentenceTransformer or callable): The name or the local
+            folder of a sentence-transformers model, such a model, an
+            :class:`~pyg_darec.profiles.EmbeddingClient`, or a function from a
+            list of texts to an array with one row per text.
+        ids (iterable, optional): One integer or string per text, which rows
+            are matched with nodes by. Without, they are matched by position.
+            (default: :obj:`None`)
+        split (HeteroData or BipartiteGraph, optional): The graph from whose
+            training interactions the texts were written, or its
+            :func:`~pyg_darec.profiles.hash_split`. The embeddings then belong
+            to this split only. (default: :obj:`None`)
+        normalize (bool, optional): If set to :obj:`True`, each row is
+            divided by its L2 norm. (default: :obj:`False`)
+        dtype (torch.dtype, optional): The type of the stored numbers,
+            :obj:`torch.float32` or :obj:`torch.float16`.
+            (default: :obj:`torch.float32`)
+        batch_size (int, optional): The number of texts that go through the
+            encoder at once. (default: :obj:`64`)
+        devices (str or list, optional): The device of a sentence-transformers
+            model, or several, each with a process of its own:
+            :obj:`['cuda:0', 'cuda:1']`, :obj:`['cpu'] * 4`. A script that
+            asks for several needs :obj:`if __name__ == '__main__':`.
+            (default: :obj:`None`)
+        precision (str, optional): The type that the weights of a model given
+            by name are cast to, such as :obj:`'float16'` or
+            :obj:`'bfloat16'`. (default: :obj:`None`)
+        encoder_key (str, optional): What identifies the encoder in the
+            manifest, for example a model and its version; a callable needs
+            it. (default: :obj:`None`)
+        overwrite (bool, optional): If set to :obj:`True`, a store that is
+            there is replaced. (default: :obj:`False`)
+
+    Returns:
+        The finished :class:`~pyg_darec.profiles.EmbeddingStore`.
+
+    Raises:
+        TypeError: If :obj:`encoder` cannot encode.
+        ValueError: If there is no text, one is empty or not a string, the
+            encoder cannot be loaded or returns anything but one finite vector
+            of one width per text, or the store was begun with other texts,
+            ids or settings.
+        RuntimeError: If another process is writing to the folder.
+        OSError: If the folder cannot be written.
+    """
+    if dtype not in _DTYPES:
+        raise ValueError(
+            f"'dtype' needs to be torch.float32 or torch.float16 (got {dtype})"
+        )
+    if isinstance(texts, str):
+        raise ValueError(
+            f"'texts' needs to be a list with one text per row (got {texts!r})"
+        )
+    if isinstance(ids, Tensor):
+        ids = ids.tolist()
+    folder = Path(folder)
+    total = len(texts) if isinstance(texts, Sequence) else None
+    with TextEncoder(encoder, batch_size, devices, precision) as embed:
+        settings = Manifest(
+            encoder=embed.to_dict(encoder_key),
+            dim=0,
+            dtype=_DTYPES[dtype],
+            normalized=normalize,
+            split=split if isinstance(split, str | None) else hash_split(split),
+            ids=None if ids is None else START,
+        )
+        with StoreWriter(folder, settings, overwrite=overwrite) as writer:
+            rows = _Rows(texts, ids)
+            _skip(rows, writer)
+            source = f"What {describe(encoder)} returns for '{folder}'"
+            with tqdm(
+                total=total, initial=writer.rows, desc='Encoding', unit='text'
+            ) as progress:
+                while block := rows.take(embed.chunk_size):
+                    keys, part = block
+                    labels = part if keys is None else keys
+                    x = embed_unique(embed, part, labels, source)
+                    if writer.rows > 0:
+                        check_width(x, writer.manifest.dim, labels[0], source)
+                    if normalize:
+                        x = torch.nn.functional.normalize(x, dim=-1)
+                    x = to_embeddings(x, source, labels, dtype)
+                    writer.append(keys, part, x.numpy(), total)
+                    progress.update(len(part))
+            if writer.rows == 0:
+                raise ValueError(
+                    "'texts' needs to hold at least one text (got none)"
+                )
+            writer.finish()
+    return EmbeddingStore(folder)
+
+
+def embed_unique(
+    embed: TextEncoder, texts: Sequence[str], labels: Sequence[Any], source: str
+) -> Tensor:
+    r"""Embeds equal texts once.
+
+    Raises:
+        ValueError: If the encoder returns anything but one finite vector per
+            text.
+    """
+    first = {text: n for n, text in reversed(list(enumerate(texts)))}
+    unique = list(dict.fromkeys(texts))
+    names = [labels[first[text]] for text in unique]
+    x = to_embeddings(embed(unique), source, names).cpu()
+    if x.size(0) != len(unique):
+        raise ValueError(
+            f'{source} needs one row per text (got {x.size(0)} rows for '
+            f'{len(unique)} texts, the first of {names[0]!r:.80})'
+        )
+    if len(unique) == len(texts):
+        return x
+    place = {text: n for n, text in enumerate(unique)}
+    return x[[place[text] for text in texts]]
+
+
+def check_width(x: Tensor, width: int, label: Any, source: str) -> None:
+    if x.size(1) != width:
+        raise ValueError(
+            f'{source} changes its width at {label!r:.80}; use one encoder, '
+            'or another key for another encoder '
+            f'(got {width}, then {x.size(1)})'
+        )
+
+
+class _Rows:
+    """Texts and their ids, taken a block at a time."""
+
+    def __init__(self, texts: Iterable[str], ids: Iterable[Any] | None) -> None:
+        self._count = 0
+        self._has_ids = ids is not None
+        keys = () if ids is None else ids
+        self._pairs = self._checked(zip_longest(texts, keys, fillvalue=_END))
+
+    def take(self, size: int) -> tuple[list[Any] | None, list[str]] | None:
+        block = list(islice(self._pairs, size))
+        if not block:
+            return None
+        texts = [text for text, _ in block]
+        return [key for _, key in block] if self._has_ids else None, texts
+
+    def _checked(
+        self, pairs: Iterator[tuple[Any, Any]]
+    ) -> Iterator[tuple[str, Any]]:
+        for row, (text, key) in enumerate(pairs):
+            if self._has_ids and (text is _END or key is _END):
+                what = 'text' if text is _END else 'id'
+                raise ValueError(
+                    "'texts' and 'ids' need to be equally long (got no "
+                    f'{what} for row {row})'
+                )
+            check_text(text, row, "'texts'", key if self._has_ids else None)
+            if self._has_ids and not is_id(key):
+                raise ValueError(
+                    "'ids' needs integers or strings; the one of row "
+                    f'{row} is not (got {key!r:.80})'
+                )
+            yield text, key
+
+
+def check_text(text: Any, row: int, where: str, label: Any = None) -> None:
+    if not isinstance(text, str) or not text.strip():
+        name = f'row {row}' if label is None else f'row {row} ({label!r:.80})'
+        raise ValueError(
+            f'{where} holds no text at {name}; write one or remove the node '
+            f'(got {text!r:.80})'
+        )
+
+
+def _skip(rows: _Rows, writer: StoreWriter) -> None:
+    """Passes the rows that are in the store, if they are the same ones."""
+    first, ids, texts = 0, START, START
+    for block in writer.blocks():
+        keys, part = rows.take(block.rows - first) or (None, [])
+        texts = hash_texts(part, texts)
+        ids = START if keys is None else hash_ids(keys, ids)
+        for name, now, stored in (
+            ('ids', ids, block.ids),
+            ('texts', texts, block.texts),
+        ):
+            is_checked = name == 'texts' or stored is not None
+            if first + len(part) < block.rows or (is_checked and now != stored):
+                raise ValueError(
+                    f"'{writer.folder}' was begun with other {name} in rows "
+                    f'{first} to {block.rows - 1}; pass the same ones to go '
+                    'on, choose another folder or pass overwrite=True (got '
+                    f'{first + len(part)} of the first {block.rows} rows)'
+                )
+        first = block.rows

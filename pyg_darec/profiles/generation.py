@@ -1,0 +1,56 @@
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from pyg_darec.profiles.profile import Profile
+from pyg_darec.profiles.prompt import Id, Prompt
+
+Price: TypeAlias = tuple[float, float]  # per million tokens read and written
+
+
+@dataclass
+class Generation:
+    r"""What became of prompts.
+
+    Args:
+        profiles (dict): The profiles by id, old and new.
+        failed (dict): By id, why there is no profile.
+        pending (list): The prompts that a dry run did not ask.
+        prompt_tokens (int): The tokens that were read; in a dry run, an
+            estimate of those that would be.
+        completion_tokens (int): The tokens that were written; in a dry run,
+            the most that would be.
+        price (tuple, optional): The price of a million tokens read, and of a
+            million written.
+    """
+
+    profiles: dict[Id, Profile] = field(default_factory=dict)
+    failed: dict[Id, str] = field(default_factory=dict)
+    pending: list[Prompt] = field(default_factory=list)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    price: Price | None = None
+
+    @property
+    def cost(self) -> float | None:
+        r"""The cost of the tokens, in the currency of :attr:`price`."""
+        if self.price is None:
+            return None
+        read, written = self.price
+        tokens = self.prompt_tokens * read + self.completion_tokens * written
+        return tokens / 1e6
+
+    def __str__(self) -> str:
+        lines = [
+            f'{len(self.profiles)} profiles, {len(self.failed)} failed, '
+            f'{len(self.pending)} to ask for'
+        ]
+        for prompt in self.pending[:1]:
+            lines = [f'{prompt.system}\n\n{prompt.text}\n', *lines]
+        about, most = ('about ', 'at most ') if self.pending else ('', '')
+        lines.append(
+            f'{about}{self.prompt_tokens} tokens to read, '
+            f'{most}{self.completion_tokens} to write'
+        )
+        if self.cost is not None:
+            lines.append(f'{most}{self.cost:.4f} to pay')
+        return '\n'.join(lines)

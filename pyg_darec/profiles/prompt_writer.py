@@ -1,0 +1,117 @@
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pyg_darec.profiles.clean_text import clean_text
+from pyg_darec.profiles.prompt import Id, Prompt
+from pyg_darec.profiles.prompt_template import PromptTemplate
+from pyg_darec.profiles.token_budget import (
+    TokenCounter,
+    bound_text,
+    share_budget,
+    truncate,
+)
+
+NOTHING = '(none)'
+_LEAST = 16  # tokens; less of a text is of no use
+
+
+class Source(NamedTuple):
+    """A line of data: its placeholder, what stands before it, its text."""
+
+    section: str
+    prefix: str
+    text: str
+
+
+class PromptWriter:
+    r"""Fills a template with as much data as the budget allows.
+
+    Args:
+        template (PromptTemplate): The words around the data.
+        sections (list): The placeholders that exist.
+        max_tokens (int): The most tokens of a prompt.
+        count_tokens (callable): The number of tokens in a text.
+
+    Raises:
+        ValueError: If the template has unknown placeholders or leaves no
+            room for data.
+    """
+
+    def __init__(
+        self,
+        template: PromptTemplate,
+        sections: Sequence[str],
+        max_tokens: int,
+        count_tokens: TokenCounter,
+    ) -> None:
+        template.check(sections)
+        self.template = template
+        self.sections = sections
+        self.max_tokens = max_tokens
+        self.count_tokens = count_tokens
+        self._room = max_tokens - self._count(self._fill([]))
+        if self._room < _LEAST:
+            raise ValueError(
+                f"'max_tokens' needs to be {max_tokens - self._room + _LEAST} "
+                'or more: the template alone takes '
+                f'{max_tokens - self._room} tokens (got {max_tokens})'
+            )
+
+    def write(
+        self, id: Id, sources: Sequence[Source], split: str | None
+    ) -> Prompt | None:
+        r"""Writes one prompt.
+
+        Args:
+            id (int or str): The node that it asks about.
+            sources (list): The data, the most important first.
+            split (str, optional): The hash of the training interactions that
+                were read for it.
+
+        Returns:
+            The prompt, or :obj:`None` if no source has a text.
+        """
+        bounded = (s._replace(text=self._clean(s.text)) for s in sources)
+        lines = [source for source in bounded if source.text]
+        if not lines:
+            return None
+        needs = [self.count_tokens(s.prefix + s.text) + 1 for s in lines]
+        room = self._room
+        while True:
+            text = self._fill(self._cut(lines, needs, room))
+            excess = self._count(text) - self.max_tokens
+            if excess <= 0:
+                return Prompt(id, text, self.template.system, split)
+            # The tokens of a whole are not always those of its parts.
+            room -= excess
+
+    def _clean(self, text: str) -> str:
+        return clean_text(bound_text(text, self.max_tokens))
+
+    def _cut(
+        self, lines: Sequence[Source], needs: Sequence[int], room: int
+    ) -> list[Source]:
+        out = []
+        shares = share_budget(needs, room, _LEAST)
+        for line, need, share in zip(lines, needs, shares, strict=True):
+            if share < need:
+                left = share - self.count_tokens(line.prefix) - 1
+                text = truncate(line.text, left, self.count_tokens)
+                line = line._replace(text=text)
+            if line.text:
+                out.append(line)
+        return out
+
+    def _fill(self, lines: Sequence[Source]) -> str:
+        values = {
+            section: '\n'.join(
+                line.prefix + line.text
+                for line in lines
+                if line.section == section
+            )
+            for section in self.sections
+        }
+        return self.template.fill({k: v or NOTHING for k, v in values.items()})
+
+    def _count(self, text: str) -> int:
+        return self.count_tokens(self.template.system) + self.count_tokens(text)

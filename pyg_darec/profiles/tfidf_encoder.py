@@ -1,0 +1,75 @@
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyg_darec.checks import check_count
+
+
+class TfidfEncoder:
+    r"""An encoder without a language model: latent semantic analysis of the
+    texts themselves, where no model is at hand. It finds texts that share
+    parts of words, in any script, and nothing about what words mean.
+
+    .. math::
+        \mathbf{X} \approx \mathbf{U} \boldsymbol{\Sigma} \mathbf{V}^{\top},
+        \qquad \mathbf{e}(t) = \mathbf{x}(t)^{\top} \mathbf{V}
+
+    with the TF-IDF weights :math:`\mathbf{x}(t)` of the three to five
+    neighbouring characters within words of a text.
+
+    .. code-block:: python
+
+        encoder = TfidfEncoder(data['item'].profile, dim=64)
+        encode_profiles(data['item'].profile, 'embeddings/item', encoder)
+
+    Args:
+        texts (list): The texts that the parts of words and :math:`\mathbf{V}`
+            are taken from.
+        dim (int, optional): The width of the embeddings; fewer if the texts
+            do not have as many different parts. (default: :obj:`64`)
+
+    Shapes:
+        - **output:** :math:`(N, D)` for :math:`N` texts
+
+    Raises:
+        ValueError: If there are no texts, or all of them are empty.
+    """
+
+    def __init__(self, texts: Sequence[str], dim: int = 64) -> None:
+        check_count(dim=dim)
+        from sklearn.decomposition import (  # type: ignore[import-untyped]
+            TruncatedSVD,
+        )
+        from sklearn.feature_extraction.text import (  # type: ignore[import-untyped]
+            TfidfVectorizer,
+        )
+
+        self._words = TfidfVectorizer(
+            analyzer='char_wb',
+            ngram_range=(3, 5),
+            max_features=2**15,
+            sublinear_tf=True,
+            dtype=np.float32,
+        )
+        unique = sorted(set(texts))
+        if not any(text.strip() for text in unique):
+            raise ValueError(
+                "'texts' needs texts with at least one character "
+                f'(got {len(unique)} different ones)'
+            )
+        weights = self._words.fit_transform(unique)
+        self.dim = min(dim, *weights.shape)
+        self._svd = TruncatedSVD(self.dim, random_state=0).fit(weights)
+        digest = hashlib.sha256()
+        for text in unique:
+            digest.update(f'{len(text)} {text}'.encode(errors='replace'))
+        self.identity = f'tfidf {self.dim} {digest.hexdigest()[:16]}'
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        out = self._svd.transform(self._words.transform(list(texts)))
+        return np.asarray(out, dtype=np.float32)
+
+    def __repr__(self) -> str:
+        return f'{self.__class__.__name__}(dim={self.dim})'

@@ -1,0 +1,164 @@
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_darec.checks import check_seed
+from pyg_darec.graph import EDGE_TYPE, BipartiteGraph, EdgeType
+from pyg_darec.profiles.hash_split import hash_split
+from pyg_darec.profiles.prompt import Id
+
+Reviews: TypeAlias = Iterable[tuple[Id, Id, str | None]]
+
+
+class TrainingPairs:
+    r"""All that prompts may know about who interacted with what.
+
+    Of the relation, :obj:`edge_index` is read and, if it is there,
+    :obj:`time`. Held-out interactions are not looked at, and reviews pass only
+    if their pair is a training pair.
+
+    Args:
+        data (HeteroData): The split data.
+        edge_type (tuple, optional): The relation, from users to items.
+            (default: :obj:`('user', 'rates', 'item')`)
+        seed (int, optional): Decides on the order of interactions without or
+            of the same :obj:`time`. (default: :obj:`0`)
+    """
+
+    def __init__(
+        self, data: HeteroData, edge_type: EdgeType = EDGE_TYPE, seed: int = 0
+    ) -> None:
+        check_seed(seed)
+        graph = BipartiteGraph.from_data(data, edge_type)
+        self.split = hash_split(graph)
+        self.user_ids = node_ids(data, edge_type[0], graph.num_users)
+        self.item_ids = node_ids(data, edge_type[2], graph.num_items)
+        self._seed = seed
+        self._edge_index = graph.edge_index
+        self._time = _times(data, edge_type, graph)
+        key = graph.edge_index[0] * graph.num_items + graph.edge_index[1]
+        self._pairs = set(key.tolist())
+
+    def items_of_users(self) -> Iterator[list[int]]:
+        r"""The items of each user, newest first."""
+        return self._neighbors(0, self.user_ids)
+
+    def users_of_items(self) -> Iterator[list[int]]:
+        r"""The users of each item, newest first."""
+        return self._neighbors(1, self.item_ids)
+
+    def _neighbors(self, row: int, ids: list[Id]) -> Iterator[list[int]]:
+        order = self._edge_index[row].argsort(stable=True)
+        other = self._edge_index[1 - row][order].tolist()
+        time = self._time[order].tolist()
+        degree = torch.bincount(self._edge_index[row], minlength=len(ids))
+        end = 0
+        for node_id, size in zip(ids, degree.tolist(), strict=True):
+            start, end = end, end + size
+            places = list(range(start, end))
+            # A generator for each id: other nodes have no say in its order.
+            random.Random(f'{self._seed}/{node_id!r}').shuffle(places)
+            places.sort(key=time.__getitem__, reverse=True)
+            yield [other[place] for place in places]
+
+    def reviews(self, reviews: Reviews | None) -> dict[tuple[int, int], str]:
+        r"""The reviews of training pairs by user and item index.
+
+        Args:
+            reviews (list, optional): Triples of user id, item id and text.
+                Those without a text (:obj:`None`, NaN, white space) are
+                skipped; several of one pair are joined.
+
+        Raises:
+            ValueError: If a row is no triple or its text not a string, or if
+                there are reviews and none belongs to a training pair.
+        """
+        user_of = {value: n for n, value in enumerate(self.user_ids)}
+        item_of = {value: n for n, value in enumerate(self.item_ids)}
+        out: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
+        row, first = -1, None
+        for row, review in enumerate(reviews or ()):
+            user_id, item_id, text = _check_review(row, review)
+            first = first or (user_id, item_id)
+            user, item = user_of.get(user_id, -1), item_of.get(item_id, -1)
+            known = user >= 0 and item >= 0
+            if not known or user * len(item_of) + item not in self._pairs:
+                continue
+            if text.strip():
+                out[user, item].append(text)
+            else:
+                out.setdefault((user, item), [])
+        if row >= 0 and not out:
+            raise ValueError(
+                f'None of the {row + 1} reviews belongs to a training '
+                'interaction; pass ids as they are in '
+                f'data[node_type].id, like {self.user_ids[:2]} and '
+                f'{self.item_ids[:2]} (got {first} first)'
+            )
+        return {pair: '\n'.join(texts) for pair, texts in out.items() if texts}
+
+
+def node_ids(data: HeteroData, node_type: str, size: int) -> list[Id]:
+    r"""The ids of the nodes of a type; their indices if they have none.
+
+    Raises:
+        ValueError: If there are more or fewer ids than nodes, or two are the
+            same.
+    """
+    if 'id' not in data[node_type]:
+        return list(range(size))
+    ids = data[node_type].id
+    ids = ids.tolist() if isinstance(ids, Tensor | np.ndarray) else list(ids)
+    if len(ids) != size or len(set(ids)) != size:
+        raise ValueError(
+            f"data['{node_type}'].id needs {size} different ids, one per node "
+            f'(got {len(ids)}, of which {len(set(ids))} differ)'
+        )
+    return ids
+
+
+def _times(
+    data: HeteroData, edge_type: EdgeType, graph: BipartiteGraph
+) -> Tensor:
+    """When each interaction of the graph happened; the same for all if it is
+    not known.
+    """
+    out = torch.zeros(graph.num_edges, dtype=torch.float64)
+    store = data[edge_type]
+    time = store.get('time')
+    if not isinstance(time, Tensor) or time.dim() != 1:
+        return out
+    user, item = store.edge_index.cpu()
+    key = graph.edge_index[0] * graph.num_items + graph.edge_index[1]
+    place = torch.searchsorted(key, user * graph.num_items + item)
+    if len(time) != len(place):
+        raise ValueError(
+            f"'time' of {edge_type} needs one value per training interaction, "
+            f'{len(place)} (got {len(time)})'
+        )
+    return out.scatter_reduce(
+        0, place, time.cpu().double(), 'amax', include_self=False
+    )
+
+
+def _check_review(row: int, review: Any) -> tuple[Any, Any, str]:
+    if not isinstance(review, tuple | list) or len(review) != 3:
+        raise ValueError(
+            "'reviews' needs triples of user id, item id and text; row "
+            f'{row} is none (got {review!r:.80})'
+        )
+    user_id, item_id, text = review
+    if text is None or text != text:  # NaN
+        text = ''
+    if not isinstance(text, str):
+        raise ValueError(
+            f"'reviews' needs texts; that of row {row}, of user {user_id!r} "
+            f'and item {item_id!r}, is none (got {text!r:.80})'
+        )
+    return user_id, item_id, text

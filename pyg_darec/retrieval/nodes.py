@@ -1,0 +1,142 @@
+"""Nodes by index, by original id and by name."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_darec.graph import BipartiteGraph, as_graph
+
+Kind: TypeAlias = Literal['user', 'item']
+Indices: TypeAlias = Sequence[int] | Tensor
+
+
+def find_nodes(
+    data: HeteroData | BipartiteGraph, ids: Sequence[Any], kind: Kind = 'user'
+) -> Tensor:
+    r"""The indices of nodes that are given by their original ids, as
+    :func:`~pyg_darec.datasets.from_table` keeps them.
+
+    .. code-block:: python
+
+        users = find_nodes(data, ['A17', 'B02'])
+        item, score = recommend(model, data, users)
+
+    A text that is no id itself, such as one of a command line, stands for the
+    id that is written like it: :obj:`'7'` for :obj:`7`.
+
+    Args:
+        data (torch_geometric.data.HeteroData or BipartiteGraph): The graph.
+            Where it has no ids, the indices are the ids.
+        ids (Sequence): The ids.
+        kind (str, optional): Whose ids, :obj:`'user'` or :obj:`'item'`.
+            (default: :obj:`'user'`)
+
+    Raises:
+        ValueError: If an id is unknown or belongs to several nodes, naming
+            the first.
+    """
+    known = node_ids(data, kind)
+    exact: dict[Any, list[int]] = defaultdict(list)
+    written: dict[str, list[int]] = defaultdict(list)
+    for index, value in enumerate(known):
+        # Python takes 1 and True for the same key.
+        exact[type(value), value].append(index)
+        written[str(value)].append(index)
+    out = []
+    for value in ids:
+        value = value.item() if isinstance(value, np.generic) else value
+        found = exact.get((type(value), value), [])
+        if not found and isinstance(value, str):
+            found = written.get(value, [])
+        if len(found) != 1:
+            what = f'is the id of {len(found)} {kind}s' if found else 'is none'
+            raise ValueError(
+                f"'ids' needs to name one {kind} of the data each; one {what} "
+                f'(got {value!r} for ids like {list(known[:3])})'
+            )
+        out.append(found[0])
+    return torch.tensor(out, dtype=torch.long)
+
+
+def node_ids(data: HeteroData | BipartiteGraph, kind: Kind) -> Sequence[Any]:
+    r"""The original ids, or the indices where there are none."""
+    ids = node_values(data, kind, 'id')
+    return range(_count(as_graph(data), kind)) if ids is None else ids
+
+
+def node_values(
+    data: HeteroData | BipartiteGraph, kind: Kind, attr: str
+) -> list[Any] | None:
+    r"""One value per node of an attribute, or :obj:`None` without it.
+
+    Raises:
+        ValueError: If it is not one value per node.
+    """
+    check_kind(kind)
+    graph = as_graph(data)
+    src, _, dst = graph.edge_type
+    node_type = src if kind == 'user' else dst
+    # Not the source of a graph that was made earlier: it need not know of
+    # names that were added since.
+    source = data if isinstance(data, HeteroData) else graph.source
+    values: Any = None if source is None else source[node_type].get(attr)
+    if values is None:
+        return None
+    if isinstance(values, Tensor | np.ndarray):
+        values = values.tolist()
+    num = _count(graph, kind)
+    if not isinstance(values, list | tuple) or len(values) != num:
+        got = len(values) if isinstance(values, list | tuple) else type(values)
+        raise ValueError(
+            f"data['{node_type}'].{attr} needs one value per node, {num} "
+            f'(got {got})'
+        )
+    return list(values)
+
+
+def _count(graph: BipartiteGraph, kind: Kind) -> int:
+    return graph.num_users if kind == 'user' else graph.num_items
+
+
+def as_index(values: Indices, size: int, name: str, kind: str) -> Tensor:
+    r"""Checked indices of nodes.
+
+    Args:
+        values (Sequence[int] or torch.Tensor): The indices.
+        size (int): The number of nodes.
+        name (str): The argument, for error messages.
+        kind (str): What the nodes are, for error messages.
+
+    Raises:
+        ValueError: If they are no vector of integers from 0 to
+            :obj:`size - 1`.
+    """
+    try:
+        index = torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError):
+        index = torch.empty(())  # refused below
+    if index.dim() == 1 and index.numel() == 0:
+        return index.long()
+    integral = not (index.is_floating_point() or index.is_complex())
+    if index.dim() != 1 or not integral or index.dtype == torch.bool:
+        raise ValueError(
+            f"'{name}' needs to be a list or vector of {kind} indices "
+            f'(got {values!r:.200})'
+        )
+    unknown = index[(index < 0) | (index >= size)]
+    if unknown.numel() > 0:
+        raise ValueError(
+            f"'{name}' needs to name {kind}s of the data, 0 to {size - 1} "
+            f'(got {int(unknown[0])})'
+        )
+    return index.long()
+
+
+def check_kind(kind: Any) -> None:
+    if kind not in ('user', 'item'):
+        raise ValueError(f"'kind' needs to be 'user' or 'item' (got {kind!r})")

@@ -1,0 +1,68 @@
+"""What is like an item or a user."""
+
+import torch
+from torch_geometric.data import HeteroData
+
+from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.nn.functional import normalize
+from pyg_darec.retrieval.embedding import compute_embeddings
+from pyg_darec.retrieval.nodes import Indices, Kind, as_index, check_kind
+from pyg_darec.retrieval.recommendation import Recommendation
+from pyg_darec.retrieval.topk import masked_topk
+
+
+def similar_items(
+    model: torch.nn.Module,
+    data: HeteroData | BipartiteGraph,
+    items: Indices | None = None,
+    k: int = 10,
+) -> Recommendation:
+    r"""The :obj:`k` items whose embeddings have the highest cosine with that
+    of each item; :func:`similar` for items.
+    """
+    return similar(model, data, items, k)
+
+
+def similar(
+    model: torch.nn.Module,
+    data: HeteroData | BipartiteGraph,
+    nodes: Indices | None = None,
+    k: int = 10,
+    kind: Kind = 'item',
+) -> Recommendation:
+    r"""The :obj:`k` nodes whose embeddings have the highest cosine with that
+    of each node, best first, exact, without the node itself. A node whose
+    embedding is zero has cosine 0 with all others.
+
+    Args:
+        model (torch.nn.Module): Whatever
+            :func:`~pyg_darec.nn.models.as_recommender` takes.
+        data (torch_geometric.data.HeteroData or BipartiteGraph): The
+            interactions.
+        nodes (Sequence[int] or torch.Tensor, optional): The nodes to find
+            similar ones to. If :obj:`None`, all. (default: :obj:`None`)
+        k (int, optional): The number of similar nodes.
+            (default: :obj:`10`)
+        kind (str, optional): :obj:`'item'` or :obj:`'user'`.
+            (default: :obj:`'item'`)
+
+    Returns:
+        The similar nodes, called :obj:`item` for users too, and their
+        cosines as :obj:`score`, both of shape :math:`(B, k)`.
+
+    Raises:
+        ValueError: If :obj:`nodes` are not indices of nodes of this kind or
+            :obj:`k` is larger than their number.
+    """
+    check_kind(kind)
+    graph = as_graph(data)
+    num = graph.num_users if kind == 'user' else graph.num_items
+    name = 'items' if kind == 'item' else 'nodes'
+    index = None if nodes is None else as_index(nodes, num, name, kind)
+    user, item = compute_embeddings(model, data)
+    x = user if kind == 'user' else item
+    x = normalize(x.to(torch.promote_types(x.dtype, torch.float32)))
+    itself = torch.arange(num, device=x.device).expand(2, num)
+    score, top = masked_topk(x, x, k, [itself], index)
+    # Rounding can take the cosine of equal directions past 1.
+    return Recommendation(top, score.clamp(max=1.0))

@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import torch
+from cli.conftest import PREPARE, run
+from cli.shop import MODEL
+
+from pyg_darec.cli.main import main
+from pyg_darec.datasets.folder import load_data
+from pyg_darec.profiles import EmbeddingStore, TfidfEncoder, hash_split
+
+
+def test_sentence_transformers(shop: Path) -> None:
+    run(*PREPARE)
+    run('encode', 'shop', '--encoder', str(MODEL), '--normalize')
+    data = load_data('shop')
+    assert data['item'].profile == data['item'].name
+    # Only what the user has in the training part.
+    bought = data['user', 'rates', 'item'].edge_index
+    names = {data['item'].name[i] for i in bought[1][bought[0] == 0]}
+    profile = data['user'].profile[0]
+    assert all(name in profile for name in names)
+    assert profile.count('no. ') == len(names)
+    for node_type in ('user', 'item'):
+        x = data[node_type].llm_x
+        assert x.shape == (data[node_type].num_nodes, 384)
+        assert torch.allclose(x.norm(dim=1), torch.ones(len(x)), atol=1e-5)
+    store = EmbeddingStore('shop/embeddings/user')
+    assert store.manifest.split == hash_split(data)
+    # Mugs are nearer to mugs than to lamps.
+    cosine = data['item'].llm_x @ data['item'].llm_x.t()
+    assert cosine[0, 3] > cosine[0, 1]
+
+
+def no_call(self, texts):
+    raise AssertionError('Nothing is left to encode.')
+
+
+def test_goes_on_and_begins_anew(shop: Path, monkeypatch, capsys) -> None:
+    run(*PREPARE)
+    encode = ['encode', 'shop', '--encoder', 'tfidf', '--dim']
+    run(*encode, '8')
+    before = load_data('shop')
+    with monkeypatch.context() as patch:
+        patch.setattr(TfidfEncoder, '__call__', no_call)
+        run(*encode, '8')
+    assert load_data('shop')['item'].llm_x.equal(before['item'].llm_x)
+    capsys.readouterr()
+    assert main([*encode, '4']) == 1
+    assert 'overwrite' in capsys.readouterr().err
+    run(*encode, '4', '--overwrite')
+    assert load_data('shop')['user'].llm_x.size(1) == 4
+
+
+def test_what_cannot_be_encoded(shop: Path, capsys) -> None:
+    run('prepare', 'orders.csv', 'shop', '--user=customer', '--item=product')
+    assert main(['encode', 'shop', '--encoder', 'tfidf']) == 1
+    assert "attach a table with 'attach_texts'" in capsys.readouterr().err
+    run(*PREPARE)
+    assert main(['encode', 'shop', '--encoder', './no-such-model']) == 1
+    assert "'./no-such-model' can be loaded" in capsys.readouterr().err
+    assert main(['encode', 'shop', '--encoder', str(MODEL), '--dim=9']) == 1
+    assert "'dim' is for an endpoint" in capsys.readouterr().err

@@ -1,0 +1,25 @@
+from pathlib import Path
+
+import torch
+from cli.conftest import run
+
+
+def test_versions(capsys) -> None:
+    run('info')
+    out = capsys.readouterr().out
+    assert f'torch {torch.__version__}' in out
+    assert out.startswith('pyg-darec ')
+
+
+def test_data_folder(trained: Path, capsys) -> None:
+    run('info', str(trained / 'shop'))
+    out = capsys.readouterr().out
+    assert 'num_users=45, num_items=36' in out
+    assert 'rows=36, dim=12' in out
+
+
+def test_run_folder(trained: Path, capsys) -> None:
+    run('info', str(trained / 'runs/shop'))
+    out = capsys.readouterr().out
+    assert 'backbone: lightgcn' in out
+    assert 'NDCG@18' in out

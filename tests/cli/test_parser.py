@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pyg_darec.cli.parser import COMMANDS, parse
+
+
+@pytest.mark.parametrize('name', COMMANDS)
+def test_help(name: str, capsys) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse([name, '--help'])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f'usage: pyg-darec {name} ')
+    assert all(len(line) <= 80 for line in text.splitlines())
+    for noise in ('null,', 'type:', '<class', ':obj:', 'default: False'):
+        assert noise not in text
+    # Every argument is explained.
+    assert 'None' not in text
+
+
+def test_types_and_spellings() -> None:
+    argv = ['prepare', 'a.csv', 'out', '--k-core', '5', '--debug']
+    name, debug, values = parse([*argv, '--ratios', '0.8', '0.1', '0.1'])
+    assert (name, debug) == ('prepare', True)
+    assert values['table'] == Path('a.csv')
+    assert values['k_core'] == 5
+    assert list(values['ratios']) == [0.8, 0.1, 0.1]
+    assert values['items'] is None
+    _, _, values = parse(['prepare', 'a.csv', 'out'])
+    assert list(values['ratios']) == [0.6, 0.2, 0.2]
+    assert values['seed'] == 0
+
+
+def test_ids_stay_texts() -> None:
+    _, _, values = parse(['recommend', 'run', '--users', '007', '1e3', 'null'])
+    assert values['users'] == ['007', '1e3', 'null']
+
+
+def test_config(tmp_path: Path) -> None:
+    path = tmp_path / 'a.yaml'
+    content = {
+        'data': 'shop',
+        'run': 'runs/a',
+        'lr': 0.5,
+        'epochs': 7,
+        'backbone_options': {'num_layers': 2},
+    }
+    path.write_text(yaml.safe_dump(content))
+    _, _, values = parse(['train', '--config', str(path), '--epochs', '9'])
+    assert values['data'] == Path('shop')
+    assert (values['lr'], values['epochs']) == (0.5, 9)
+    assert values['backbone_options'] == {'num_layers': 2}
+    _, _, values = parse(
+        ['train', 'a', 'b', '--backbone-options.num_layers', '3']
+    )
+    assert values['backbone_options'] == {'num_layers': 3}
+
+
+def test_unknown_key_in_config(tmp_path: Path, capsys) -> None:
+    path = tmp_path / 'a.yaml'
+    path.write_text('epoch: 7')
+    with pytest.raises(SystemExit) as caught:
+        parse(['train', 'a', 'b', '--config', str(path)])
+    assert caught.value.code == 2
+    assert 'epoch' in capsys.readouterr().err
+
+
+def test_required(capsys) -> None:
+    with pytest.raises(SystemExit):
+        parse(['profile', 'shop'])
+    assert 'required: model' in capsys.readouterr().err

@@ -1,0 +1,50 @@
+import json
+from pathlib import Path
+
+import pytest
+from cli.conftest import PREPARE, run
+from conformance.openai_server import OpenAIServer
+
+from pyg_darec.datasets.folder import load_data
+from pyg_darec.profiles import ProfileStore
+
+PROFILE = ['profile', 'shop', 'chat', '--base-url']
+
+
+def test_dry_run(shop: Path, capsys) -> None:
+    run(*PREPARE)
+    run(*PROFILE, 'http://localhost:1/v1', '--dry-run', '--price', '1', '2')
+    out = capsys.readouterr().out
+    assert 'Blue mug no. 0, 🎁' in out
+    assert '36 to ask for' in out
+    assert '45 to ask for' in out
+    assert 'to pay' in out
+    assert not Path('shop/profiles').exists()
+
+
+def test_profiles_of_an_endpoint(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    run(*PREPARE)
+    orders = Path('orders.csv').read_text().splitlines()[1:]
+    rows = [','.join([*line.split(',')[:2], 'Lovely']) for line in orders]
+    Path('reviews.csv').write_text('\n'.join(['user,item,text', *rows]))
+    answer = json.dumps({'profile': 'For friends.', 'reasoning': 'It says.'})
+    with OpenAIServer(reply=lambda prompt: answer) as server:
+        monkeypatch.setenv('OPENAI_API_KEY', server.key)
+        command = [*PROFILE, server.url, '--reviews', 'reviews.csv']
+        run(*command)
+        asked = len(server.requests)
+        assert asked == 36 + 45
+        run(*command)
+        assert len(server.requests) == asked
+    with ProfileStore('shop/profiles/user.jsonl', read_only=True) as store:
+        assert len(store.current()) == 45
+    out = capsys.readouterr().out
+    assert 'items: 36 profiles, 0 failed' in out
+    run('encode', 'shop', '--encoder', 'tfidf')
+    data = load_data('shop')
+    assert set(data['user'].profile) == {'For friends.'}
+    assert set(data['item'].profile) == {'For friends.'}
+    run('info', 'shop')
+    assert 'user.jsonl' in capsys.readouterr().out

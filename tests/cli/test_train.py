@@ -1,0 +1,109 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from cli.conftest import TRAIN, run
+from cli.test_main import wait_for
+from safetensors.torch import load_file
+
+from pyg_darec.cli.main import main
+
+
+def test_run_folder(trained: Path) -> None:
+    folder = trained / 'runs/shop'
+    names = {path.name for path in folder.iterdir()}
+    assert names >= {
+        'config.yaml',
+        'log.txt',
+        'metrics.json',
+        'csv',
+        'checkpoint.safetensors',
+        'model.safetensors',
+        'curves.png',
+    }
+    config = yaml.safe_load((folder / 'config.yaml').read_text())
+    assert config['backbone'] == 'lightgcn'
+    assert config['data'] == str(trained / 'shop')
+    assert (folder / 'curves.png').stat().st_size > 10_000
+    log = (folder / 'log.txt').read_text().splitlines()
+    assert 'started: pyg-darec' in log[0]
+    assert 'DaRecAlign(LightGCN(45, 36, 16' in log[1]
+    assert 'ended after epoch 6' in log[2]
+    metrics = json.loads((folder / 'metrics.json').read_text())
+    assert 0 < metrics['val']['NDCG@18'] <= 1
+
+
+def test_a_run_is_not_overwritten(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.chdir(trained)
+    before = Path('runs/shop/config.yaml').read_bytes()
+    assert main([*TRAIN, '--lr', '0.5']) == 1
+    assert "'runs/shop' holds an earlier run" in capsys.readouterr().err
+    assert Path('runs/shop/config.yaml').read_bytes() == before
+
+
+def test_killed_and_resumed(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.chdir(trained)
+    common = ['--epochs', '60', '--patience', 'null', '--eval-every', '1']
+    common += ['--batch-size', '16', '--aligner', 'darec']
+    killed = [*TRAIN[:2], 'runs/killed', *TRAIN[3:], *common]
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'pyg_darec', *killed],
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    wait_for(Path('runs/killed/checkpoint.safetensors'), process)
+    process.kill()
+    process.wait()
+    assert not Path('runs/killed/model.safetensors').exists()
+    assert main(['evaluate', 'runs/killed']) == 1
+    assert 'has not ended; resume it' in capsys.readouterr().err
+
+    run('train', '--resume', 'runs/killed')
+    run(*TRAIN[:2], 'runs/whole', *TRAIN[3:], *common)
+    # Tensors: the order of a header's entries is of no account.
+    killed, whole = (
+        load_file(Path('runs', name, 'model.safetensors'))
+        for name in ('killed', 'whole')
+    )
+    assert killed.keys() == whole.keys()
+    assert all(torch.equal(killed[key], whole[key]) for key in whole)
+    assert 'resumed: ' in Path('runs/killed/log.txt').read_text()
+
+    run('train', '--resume', 'runs/whole', '--epochs', '62')
+    history = Path('runs/whole/csv/metrics.csv').read_text()
+    assert history.count('\n') == 63
+    assert main(['train', '--resume', 'runs/whole', '--lr', '0.5']) == 1
+    assert 'lr' in capsys.readouterr().err
+
+
+def test_nothing_to_resume(capsys, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(['train', '--resume', str(tmp_path)])
+    assert caught.value.code == 2
+    assert 'holds no run' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('option', 'says'),
+    [
+        (['--backbone', 'lightgnc'], "did you mean 'LightGCN'?"),
+        (['--aligner', 'simgcl'], "'aligner' needs to be an alignment method"),
+        (['--backbone-options.layers', '2'], "'layers'"),
+        (['--dim', '0'], "'dim'"),
+    ],
+)
+def test_bad_options(
+    option: list[str], says: str, trained: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(trained)
+    assert main(['train', 'shop', 'runs/bad', *option]) == 1
+    assert says in capsys.readouterr().err
+    assert not Path('runs/bad').exists()

@@ -1,0 +1,170 @@
+import json
+import os
+import signal
+
+import pytest
+
+from pyg_darec.io.folder import MANIFEST, read_folder, write_folder
+
+
+def write(folder, text='a' * 50, format='test.1', names=('x.txt', 'y.txt')):
+    with write_folder(folder, format) as writer:
+        writer.content['note'] = text[:3]
+        for name in names:
+            writer.add(name).write_text(text)
+
+
+def everything(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_round_trip_and_replacement(tmp_path):
+    folder = tmp_path / 'deep' / 'folder'
+    write(folder)
+    assert read_folder(folder, 'test.1')['note'] == 'aaa'
+    write(folder, 'b' * 9, names=('y.txt', 'z.txt'))
+    assert read_folder(folder, 'test.1')['note'] == 'bbb'
+    assert sorted(everything(folder)) == [MANIFEST, 'y.txt', 'z.txt']
+
+
+def test_same_content_same_bytes(tmp_path):
+    write(tmp_path / 'a')
+    write(tmp_path / 'b')
+    assert everything(tmp_path / 'a') == everything(tmp_path / 'b')
+
+
+def fail_midway(folder, error):
+    with write_folder(folder, 'test.1') as writer:
+        writer.add('x.txt').write_text('new')
+        raise error
+
+
+def test_failure_keeps_the_earlier_version(tmp_path):
+    write(tmp_path)
+    before = everything(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        fail_midway(tmp_path, KeyboardInterrupt)
+    assert everything(tmp_path) == before
+
+
+def test_failure_of_the_first_writing_leaves_nothing(tmp_path):
+    folder = tmp_path / 'new'
+    with pytest.raises(ZeroDivisionError):
+        fail_midway(folder, ZeroDivisionError)
+    assert not folder.exists()
+
+
+def test_full_disk(tmp_path):
+    write(tmp_path)
+    before = everything(tmp_path)
+
+    def fill():
+        with write_folder(tmp_path, 'test.1') as writer:
+            writer.add('x.txt').symlink_to('/dev/full')
+            writer.add('y.txt').symlink_to('/dev/full')
+            (writer.written['y.txt']).write_text('a' * 10_000)
+
+    match = 'could not be written and any earlier version is as it was.*space'
+    with pytest.raises(OSError, match=match):
+        fill()
+    assert everything(tmp_path) == before
+
+
+def test_read_only_folder(tmp_path, monkeypatch):
+    # Permissions do not hold back a test that runs as root.
+    def mkdir(*args, **kwargs):
+        raise PermissionError('Permission denied')
+
+    monkeypatch.setattr('pathlib.Path.mkdir', mkdir)
+    with pytest.raises(OSError, match=r"new' could not be.*Permission denied"):
+        write(tmp_path / 'new')
+
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs POSIX processes')
+@pytest.mark.parametrize('is_first', [True, False])
+@pytest.mark.parametrize('stage', range(3))
+def test_killed_at_any_time(stage, is_first, tmp_path):
+    if not is_first:
+        write(tmp_path, 'earlier')
+    if (child := os.fork()) == 0:
+        write_and_die(tmp_path, stage)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    if is_first or stage > 0:  # in the middle of the replacement
+        with pytest.raises(ValueError, match=r'cut off|is missing|of another'):
+            read_folder(tmp_path, 'test.1')
+    else:
+        assert read_folder(tmp_path, 'test.1')['note'] == 'ear'
+    write(tmp_path)  # the same call again needs no cleaning up
+    assert read_folder(tmp_path, 'test.1')['note'] == 'aaa'
+
+
+def write_and_die(folder, stage):
+    """Dies before the file of this number takes its place."""
+    replace, count = os.replace, 0 if (folder / MANIFEST).exists() else -1
+
+    def replace_or_die(*args):
+        nonlocal count
+        if count == stage:
+            os.kill(os.getpid(), signal.SIGKILL)
+        replace(*args)
+        count += 1
+
+    os.replace = replace_or_die
+    write(folder)
+
+
+@pytest.mark.parametrize('format', ['test.2', 'other'])
+def test_another_format(format, tmp_path):
+    write(tmp_path)
+    match = rf"another kind.*got format 'test.1' .* not '{format}'"
+    with pytest.raises(ValueError, match=match):
+        read_folder(tmp_path, format)
+    with pytest.raises(ValueError, match=match):
+        write(tmp_path, format=format)
+
+
+def test_folder_of_something_else(tmp_path):
+    (tmp_path / 'thesis.doc').write_text('precious')
+    with pytest.raises(ValueError, match=r'other files.*thesis\.doc'):
+        write(tmp_path)
+    with pytest.raises(ValueError, match=r"manifest\.json' is missing"):
+        read_folder(tmp_path, 'test.1')
+    assert everything(tmp_path) == {'thesis.doc': b'precious'}
+    with pytest.raises(ValueError, match=r"'.*thesis\.doc' needs to be a fol"):
+        write(tmp_path / 'thesis.doc')
+    with pytest.raises(FileNotFoundError, match='There is no folder'):
+        read_folder(tmp_path / 'none', 'test.1')
+
+
+@pytest.mark.parametrize(
+    'text', ['{"name": "web app"}', '[]', '3', '{', '\0', '[' * 100_000]
+)
+def test_manifest_of_something_else(text, tmp_path):
+    (tmp_path / MANIFEST).write_text(text)
+    for call in (
+        lambda: read_folder(tmp_path, 'test.1'),
+        lambda: write(tmp_path),
+    ):
+        with pytest.raises(ValueError, match=r'damaged or of|another kind'):
+            call()
+    assert (tmp_path / MANIFEST).read_text() == text
+
+
+def test_manifest_edited_by_hand(tmp_path):
+    write(tmp_path)
+    path = tmp_path / MANIFEST
+    content = json.loads(path.read_text())
+    content['note'] = 'bbb'
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"manifest\.json' is damaged"):
+        read_folder(tmp_path, 'test.1')
+
+
+def test_files_are_missing_or_changed(tmp_path):
+    write(tmp_path)
+    (tmp_path / 'x.txt').write_text('a' * 49 + 'b')
+    with pytest.raises(ValueError, match=r"x\.txt' is damaged"):
+        read_folder(tmp_path, 'test.1')
+    os.remove(tmp_path / 'x.txt')
+    with pytest.raises(ValueError, match=r"x\.txt' is missing"):
+        read_folder(tmp_path, 'test.1')

@@ -1,0 +1,32 @@
+import pytest
+import torch
+from torch_geometric.data import HeteroData
+
+from pyg_darec.profiles import complete_profiles
+
+
+def make_data():
+    data = HeteroData()
+    data['user'].num_nodes, data['item'].num_nodes = 3, 3
+    data['item'].name = ['mug', 'lamp\n1', 'saw']
+    data['item'].text = ['A mug.', 'A lamp.', 'A saw.']
+    store = data['user', 'rates', 'item']
+    store.edge_index = torch.tensor([[0, 0, 1], [0, 1, 1]])
+    store.time = torch.tensor([1, 2, 3])
+    store.test_edge_label_index = torch.tensor([[0, 1], [2, 2]])
+    return data
+
+
+def test_from_training_interactions():
+    data = complete_profiles(make_data(), unknown='?')
+    assert data['item'].profile == ['A mug.', 'A lamp.', 'A saw.']
+    assert data['user'].profile == ['lamp 1, mug', 'lamp 1', '?']
+    data = complete_profiles(make_data(), max_items=1)
+    assert data['user'].profile[0] == 'lamp 1'
+
+
+def test_needs_texts():
+    data = make_data()
+    del data['item'].text
+    with pytest.raises(ValueError, match=r"data\['item'\].text needs a list"):
+        complete_profiles(data)

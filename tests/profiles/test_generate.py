@@ -1,0 +1,332 @@
+import threading
+import time
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+from conformance.openai_server import (
+    CUT,
+    INVALID_JSON,
+    SERVER_ERROR,
+    Fault,
+    OpenAIServer,
+    profile_reply,
+    rate_limited,
+    slow,
+)
+
+from pyg_darec.profiles import (
+    ChatClient,
+    FatalError,
+    ProfileStore,
+    Prompt,
+    generate_profiles,
+    parse_profile,
+)
+
+PROMPTS = [Prompt(n, f'Item {n}', 'system', split='s') for n in range(20)]
+NO_PROFILE = Fault(content='I would rather not.')
+
+
+@pytest.fixture
+def server(monkeypatch):
+    with OpenAIServer() as server:
+        monkeypatch.setenv('OPENAI_API_KEY', server.key)
+        yield server
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / 'item.jsonl'
+
+
+def run(
+    server,
+    path,
+    prompts=PROMPTS,
+    concurrency=4,
+    model='chat',
+    timeout=2,
+    **kwargs,
+):
+    client = ChatClient(
+        model, server.url, max_concurrency=concurrency, timeout=timeout
+    )
+    options = {'backoff': 0.01, 'progress': False, **kwargs}
+    return generate_profiles(prompts, client, path, **options)
+
+
+def asked(server):
+    return Counter(request.prompt for request in server.requests)
+
+
+def fails(*numbers):
+    """A fault for some prompts, always."""
+    texts = {f'Item {n}' for n in numbers}
+    return lambda request: NO_PROFILE if request.prompt in texts else None
+
+
+def test_profiles_are_what_the_model_says(server, path):
+    out = run(server, path)
+    expected = {p.id: parse_profile(profile_reply(p.text)) for p in PROMPTS}
+    assert out.profiles == expected
+    assert (out.failed, out.pending) == ({}, [])
+    assert (out.prompt_tokens, out.completion_tokens) == (20 * 3, 20 * 6)
+    with ProfileStore(path, read_only=True) as store:
+        assert store.profiles() == expected
+        assert store.current()[3].split == 's'
+
+
+def test_nothing_is_asked_twice(server, path):
+    run(server, path, PROMPTS[:8])
+    out = run(server, path)
+    content = path.read_bytes()
+    assert set(asked(server).values()) == {1}
+    assert len(out.profiles) == 20
+    assert out.prompt_tokens == 12 * 3  # of this run
+    run(server, path)
+    assert len(server.requests) == 20
+    assert path.read_bytes() == content
+
+
+def test_changed_prompts_and_models_are_asked(server, path):
+    run(server, path)
+    changed = [Prompt(0, 'Item 0, a mug'), *PROMPTS[1:]]
+    out = run(server, path, changed)
+    assert len(server.requests) == 21
+    assert out.profiles[0] == parse_profile(profile_reply('Item 0, a mug'))
+    server.models = ('other',)
+    run(server, path, model='other')
+    assert len(server.requests) == 41
+
+
+def test_earlier_prompts_become_current_again(server, path):
+    run(server, path)
+    other = [Prompt(n, f'Other {n}', split='t') for n in range(20)]
+    run(server, path, other)
+    run(server, path)
+    assert len(server.requests) == 40
+    with ProfileStore(path) as store:
+        assert store.profiles()[3] == parse_profile(profile_reply('Item 3'))
+        assert len(store) == 40
+
+
+def test_equal_prompt_of_another_split_is_not_asked(server, path):
+    run(server, path)
+    run(server, path, [Prompt(p.id, p.text, p.system, 't') for p in PROMPTS])
+    assert len(server.requests) == 20
+    with ProfileStore(path) as store:
+        assert {a.split for a in store.current().values()} == {'t'}
+
+
+def test_every_misbehaviour_is_overcome(server, path):
+    faults = [
+        rate_limited(0.05),
+        SERVER_ERROR,
+        CUT,
+        INVALID_JSON,
+        slow(3),
+        NO_PROFILE,
+        Fault(content=''),
+        Fault(content='{"profile": "a"}'),
+        Fault(body='{}'),
+        rate_limited(),
+    ]
+    server.faults = list(faults)
+    out = run(server, path)
+    assert len(out.profiles) == 20
+    assert len(server.requests) == 20 + len(faults)
+
+
+@pytest.mark.parametrize('concurrency', [1, 3])
+def test_concurrency_is_bounded_and_used(server, path, concurrency):
+    together = threading.Barrier(concurrency)
+
+    def reply(prompt):
+        together.wait(30)  # for as many requests as there may be at once
+        return profile_reply(prompt)
+
+    server.reply = reply
+    run(server, path, PROMPTS[:9], concurrency, timeout=60)
+    assert server.max_in_flight == concurrency
+
+
+def test_all_wait_when_one_is_told_to(server, path):
+    server.faults = [rate_limited(1.0)]
+    run(server, path)
+    times = [request.time for request in server.requests]
+    assert len(times) == 21
+    # For some time nobody asks.
+    assert max(b - a for a, b in pairwise(times)) > 0.5
+
+
+def test_attempts_are_bounded_and_failures_listed(server, path):
+    server.fault_for = fails(3, 7)
+    out = run(server, path, max_attempts=3)
+    assert asked(server)['Item 3'] == asked(server)['Item 7'] == 3
+    assert len(out.profiles) == 18
+    assert out.failed.keys() == {3, 7}
+    assert 'I would rather not' in out.failed[3]
+    with ProfileStore(path, read_only=True) as store:
+        assert store.failed() == out.failed
+
+    server.requests.clear()
+    assert run(server, path).failed == out.failed
+    assert server.requests == []
+
+    server.fault_for = fails(7)
+    out = run(server, path, retry_failed=True, max_attempts=2)
+    assert asked(server) == {'Item 3': 1, 'Item 7': 2}
+    assert out.failed.keys() == {7}
+    assert 3 in out.profiles
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'key': 'sk-another-0123456789'}, 'refuses the key'),
+        ({'models': ()}, 'check the name of the model'),
+        ({'faults': [rate_limited(86400)]}, 'left alone for 86400 s'),
+    ],
+)
+def test_what_nobody_gets_past_stops_at_once(server, path, change, message):
+    for name, value in change.items():
+        setattr(server, name, value)
+    with pytest.raises(FatalError, match=message):
+        run(server, path)
+    assert len(server.requests) <= 8
+    with ProfileStore(path, read_only=True) as store:
+        assert store.failed() == {}
+
+
+def test_answers_on_the_way_are_stored_when_the_run_stops(server, path):
+    unknown = Fault(404, body='{"error": {"message": "gone"}}')
+    server.fault_for = lambda request: (
+        unknown if request.prompt == 'Item 1' else slow(0.2)
+    )
+    with pytest.raises(FatalError, match='gone'):
+        run(server, path)
+    with ProfileStore(path, read_only=True) as store:
+        assert {0, 2, 3} <= store.profiles().keys()
+    assert len(server.requests) <= 8
+
+
+@pytest.mark.parametrize('size', [2, 20])
+def test_unreachable_endpoint(server, path, size):
+    server.url = 'http://127.0.0.1:9/v1'
+    with pytest.raises(FatalError, match=r'127\.0\.0\.1:9/v1.*cannot be reach'):
+        run(server, path, PROMPTS[:size], max_attempts=2)
+    with ProfileStore(path, read_only=True) as store:
+        assert len(store) == 0  # nothing is held against ids
+
+
+def test_failures_in_a_row_stop_the_run(server, path):
+    server.fault_for = fails(*range(5, 20))
+    with pytest.raises(FatalError, match=r'6 prompts in a row.*rather not'):
+        run(server, path, concurrency=1, max_attempts=2, max_failures=6)
+    assert len(server.requests) == 5 + 6 * 2
+    server.fault_for = lambda request: None
+    assert len(run(server, path).profiles) == 20
+
+
+def test_dry_run_asks_and_writes_nothing(server, path, monkeypatch):
+    monkeypatch.delenv('OPENAI_API_KEY')
+    out = run(server, path, dry_run=True, price=(2.0, 10.0), count_tokens=len)
+    assert out.pending == PROMPTS
+    assert out.prompt_tokens == sum(
+        len('system') + len(p.text) for p in PROMPTS
+    )
+    assert out.completion_tokens == 20 * 1024
+    cost = (out.prompt_tokens * 2 + 20 * 1024 * 10) / 1e6
+    assert out.cost == pytest.approx(cost)
+    assert 'system\n\nItem 0' in str(out)
+    assert '20 to ask for' in str(out)
+    assert f'at most {cost:.4f} to pay' in str(out)
+    assert server.requests == []
+    assert list(path.parent.iterdir()) == []
+
+
+def test_dry_run_knows_what_is_stored(server, path):
+    run(server, path, PROMPTS[:15])
+    content = path.read_bytes()
+    out = run(server, path, dry_run=True)
+    assert [p.id for p in out.pending] == [15, 16, 17, 18, 19]
+    assert len(out.profiles) == 15
+    assert path.read_bytes() == content
+
+
+def test_progress_shows_cost_and_time_left(server, path, capsys):
+    out = run(server, path, progress=True, price=(1e6, 1e6))
+    assert out.cost == 20 * 9
+    shown = capsys.readouterr().err.split('\r')[-1]
+    assert '20/20' in shown
+    assert 'cost=180.0000 of about 180.0000' in shown
+    assert 'profile/s' in shown or 's/profile' in shown
+
+
+def test_open_store_stays_open(server, path):
+    with ProfileStore(path) as store:
+        run(server, store, PROMPTS[:2])
+        run(server, store, PROMPTS[:4])
+        assert len(store.profiles()) == 4
+
+
+def test_two_runs_at_once(server, path):
+    with (
+        ProfileStore(path),
+        pytest.raises(RuntimeError, match=f"'{path}' is being written by"),
+    ):
+        run(server, path)
+    assert server.requests == []
+
+
+def test_ids_need_to_differ(server, path):
+    with pytest.raises(ValueError, match=r'one prompt per id.*2 of 0'):
+        run(server, path, [PROMPTS[0], Prompt(0, 'other')])
+
+
+@pytest.mark.parametrize('name', ['max_attempts', 'max_failures'])
+def test_wrong_counts(server, path, name):
+    with pytest.raises(ValueError, match=f"'{name}' needs to be positive"):
+        run(server, path, **{name: 0})
+
+
+def test_no_prompts(server, path):
+    assert run(server, path, []).profiles == {}
+
+
+def test_key_is_in_no_file(server, path):
+    """Also where the endpoint sends it back in replies and errors."""
+    echo = Fault(content=f'{{"profile": "{server.key}", "reasoning": "r"}}')
+    wrong = Fault(400, body=f'{{"error": {{"message": "{server.key}"}}}}')
+    server.faults = [echo, wrong]
+    out = run(server, path)
+    assert '***' in str(out) + repr(out)
+    assert server.key not in repr(out)
+    for file in path.parent.rglob('*'):
+        assert server.key.encode() not in file.read_bytes()
+    assert b'***' in path.read_bytes()
+
+
+def test_any_text_goes_through(server, path):
+    texts = [
+        '👩‍👩‍👧',
+        '日本語',
+        'عربي',
+        'a\x00b\x1b',
+        '"}\n{"',
+        'é' * 10**6,
+    ]
+    server.reply = lambda prompt: profile_reply(prompt[:10])
+    out = run(server, path, [Prompt(t[:9], t) for t in texts])
+    assert out.profiles.keys() == {t[:9] for t in texts}
+    with ProfileStore(path, read_only=True) as store:
+        assert store.profiles() == out.profiles
+
+
+def test_slow_endpoint_is_waited_for_no_longer_than_it_says(server, path):
+    start = time.monotonic()
+    server.fault_for = lambda request: slow(60)
+    with pytest.raises(FatalError, match='did not answer in time'):
+        run(server, path, PROMPTS[:1], max_attempts=1)
+    assert time.monotonic() - start < 30

@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from pyg_darec.profiles import TfidfEncoder
+
+TEXTS = ['blue mug', 'red mug', 'desk lamp', 'floor lamp', '茶', '🎁']
+
+
+def test_neighbours_share_parts_of_words():
+    encoder = TfidfEncoder(TEXTS, dim=5)
+    x = encoder(TEXTS)
+    assert x.shape == (6, 5)
+    assert x.dtype == np.float32
+    cosine = x @ x.T / np.outer(*2 * [np.linalg.norm(x, axis=1) + 1e-9])
+    assert cosine[0, 1] > 0.3 > abs(cosine[0, 2])
+    assert cosine[2, 3] > 0.3
+
+
+def test_the_same_texts_give_the_same_encoder():
+    a, b = TfidfEncoder(TEXTS, 4), TfidfEncoder([*TEXTS[::-1], TEXTS[0]], 4)
+    assert a.identity == b.identity
+    assert np.array_equal(a(['lamp']), b(['lamp']))
+    assert a.identity != TfidfEncoder(TEXTS, 3).identity
+    assert a.identity != TfidfEncoder(TEXTS[1:], 4).identity
+    assert repr(a) == 'TfidfEncoder(dim=4)'
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="'texts' needs texts"):
+        TfidfEncoder(['', ' '])
+    with pytest.raises(ValueError, match="'dim'"):
+        TfidfEncoder(TEXTS, dim=0)

@@ -1,0 +1,109 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch_geometric.data import HeteroData
+
+from pyg_darec.profiles.training_pairs import TrainingPairs
+
+TRAIN = [[0, 0, 0, 1], [0, 1, 2, 2]]
+
+
+def make_data(train=TRAIN, time=None, num_users=3, num_items=3):
+    data = HeteroData()
+    data['user'].num_nodes, data['item'].num_nodes = num_users, num_items
+    data['user'].id = [f'u{n}' for n in range(num_users)]
+    data['item'].id = list(range(100, 100 + num_items))
+    store = data['user', 'rates', 'item']
+    store.edge_index = torch.tensor(train, dtype=torch.long).view(2, -1)
+    store.test_edge_label_index = torch.tensor([[1], [0]])
+    if time is not None:
+        store.time = torch.tensor(time)
+    return data
+
+
+def test_newest_first():
+    pairs = TrainingPairs(make_data(time=[5, 9, 7, -2]))
+    assert list(pairs.items_of_users()) == [[1, 2, 0], [2], []]
+    assert list(pairs.users_of_items()) == [[0], [0], [0, 1]]
+
+
+def test_order_of_edges_and_duplicates_do_not_matter():
+    mixed = make_data([[1, 0, 0, 0, 0], [2, 2, 1, 0, 1]], [-2, 7, 9, 5, 3])
+    pairs = TrainingPairs(mixed)
+    assert list(pairs.items_of_users()) == [[1, 2, 0], [2], []]
+    assert pairs.split == TrainingPairs(make_data()).split
+
+
+def test_seed_decides_without_time():
+    train = [[0] * 30, list(range(30))]
+    data = make_data(train, num_items=30)
+    first, again, other = (
+        next(TrainingPairs(data, seed=seed).items_of_users())
+        for seed in (0, 0, 1)
+    )
+    assert first == again != other
+    assert sorted(first) == sorted(other) == list(range(30))
+    assert first != sorted(first)
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_only_reviews_of_training_pairs_pass(draw):
+    """Whatever reviews there are of whatever pairs."""
+    cell = st.tuples(st.integers(0, 3), st.integers(0, 3))
+    train = draw.draw(st.sets(cell, min_size=1))
+    reviewed = draw.draw(st.lists(cell))
+    first = next(iter(train))
+    data = make_data(list(zip(*train, strict=True)), None, 4, 4)
+    reviews = [(f'u{u}', 100 + i, f'{u}-{i}') for u, i in [first, *reviewed]]
+    out = TrainingPairs(data).reviews(reviews)
+    assert set(out) == train & {first, *reviewed}
+    for (user, item), text in out.items():
+        assert set(text.split('\n')) == {f'{user}-{item}'}
+
+
+def test_reviews_without_text_are_skipped():
+    pairs = TrainingPairs(make_data())
+    texts = [None, float('nan'), ' \n', 'fine']
+    assert pairs.reviews([('u0', 100, t) for t in texts]) == {(0, 0): 'fine'}
+    assert pairs.reviews([('u0', 100, None)]) == {}
+    assert pairs.reviews(None) == pairs.reviews([]) == {}
+
+
+@pytest.mark.parametrize(
+    ('reviews', 'message'),
+    [
+        ([('u0', 100)], 'row 0 is none'),
+        ([('u0', 100, 'a'), 'abc'], 'row 1 is none'),
+        ([('u0', 100, 3)], "of user 'u0' and item 100, is none"),
+        ([('u0', '100', 'a')], 'None of the 1 reviews .* like .*u0.*100'),
+        ([('u1', 100, 'held out')], 'None of the 1 reviews'),
+    ],
+)
+def test_wrong_reviews(reviews, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingPairs(make_data()).reviews(reviews)
+
+
+@pytest.mark.parametrize('ids', [['a', 'b'], ['a', 'b', 'a']])
+def test_wrong_ids(ids):
+    data = make_data()
+    data['user'].id = ids
+    with pytest.raises(ValueError, match=r"data\['user'\].id needs 3"):
+        TrainingPairs(data)
+
+
+def test_nodes_without_ids_have_indices():
+    data = make_data()
+    del data['user'].id
+    data['item'].id = torch.tensor([7, 8, 9])
+    pairs = TrainingPairs(data)
+    assert pairs.user_ids == [0, 1, 2]
+    assert pairs.item_ids == [7, 8, 9]
+    assert type(pairs.item_ids[0]) is int
+
+
+def test_wrong_time():
+    with pytest.raises(ValueError, match=r"'time' of .* needs one value .* 4"):
+        TrainingPairs(make_data(time=[1, 2]))
