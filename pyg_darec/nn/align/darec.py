@@ -43,14 +43,12 @@ class DaRecAlign(InjectingAligner):
 
     instead, in training and afterwards. :math:`\mathbf{W} \mathbf{x}_v`, a
     linear map of the principal components of its profile, keeps the global
-    structure of profiles, and the mean over the nodes with the nearest
-    profiles the local one; nothing is forced to coincide. The trust
-    :math:`t` is measured before training: profiles that do not agree with
-    the interactions, as shuffled ones, are not used at all, and the model is
-    what it is alone. See :class:`~pyg_darec.nn.align.ProfileInjection`. The
-    objective and all terms of the model are its own. A model without
-    embedding tables of users and items gets the same on its output, and its
-    :attr:`objective` there.
+    structure of profiles, and the mean over nodes with the nearest profiles
+    the local one; nothing is forced to coincide. The trust :math:`t` is
+    measured before training: with shuffled profiles, the model is what it is
+    alone. See :class:`~pyg_darec.nn.align.ProfileInjection`. The loss of the
+    model is its own. One without embedding tables of users and items gets
+    the same on its output, and its :attr:`objective` there.
 
     **The literal form**, :obj:`preset='paper'`: four perceptrons split the
     collaborative embeddings :math:`\mathbf{E}_C` and the profile embeddings
@@ -61,24 +59,16 @@ class DaRecAlign(InjectingAligner):
         \mathcal{L} = \mathcal{L}_{base} + \lambda \left( \mathcal{L}_{or} +
         \mathcal{L}_{uni} + \mathcal{L}_{glo} + \mathcal{L}_{loc} \right)
 
-    keeps the two parts of a node orthogonal
-    (:func:`~pyg_darec.nn.functional.orthogonality`), spreads the specific
-    parts out (:func:`~pyg_darec.nn.functional.uniformity`), and aligns the
-    shared parts in structure only: their similarities
-    (:func:`~pyg_darec.nn.functional.gram_distance`) and their preference
-    centres (:func:`~pyg_darec.nn.functional.center_alignment` of k-means
-    clusters). The first two are summed over both sides. See
+    keeps the two parts of a node orthogonal, spreads the specific parts out,
+    and aligns the shared parts in structure only: their similarities and
+    their preference centres. See
     :class:`~pyg_darec.nn.align.DisentangledStructure`.
 
     .. note::
 
         The default is ours: in our measurements the literal form does not
-        improve on the model alone. The paper's code is not public. What it
-        leaves open is our choice: the depth and width of the perceptrons,
-        that users and items are one set of nodes, the mean in
-        :math:`\mathcal{L}_{glo}`, the form of :math:`\mathcal{L}_{loc}` and
-        the matching of centres, unit weights of the terms, and what is
-        scored.
+        improve on the model alone. The paper's code is not public; what is
+        our choice in the literal form, the page on the method tells.
 
     Args:
         model (torch.nn.Module): The model to wrap, whatever

@@ -26,8 +26,14 @@ class DisentangledStructure(Module):
     Large Language Model and Recommender System"
     <https://arxiv.org/abs/2408.08231>`_ paper between collaborative and
     profile embeddings of the same nodes, and the perceptrons that split both
-    into a specific and a shared part. See
-    :class:`~pyg_darec.nn.align.DaRecAlign` for the arguments.
+    into a specific and a shared part: :obj:`'or'`,
+    :func:`~pyg_darec.nn.functional.orthogonality` of the two parts, and
+    :obj:`'uni'`, :func:`~pyg_darec.nn.functional.uniformity` of the specific
+    ones, both summed over the two sides; :obj:`'glo'`,
+    :func:`~pyg_darec.nn.functional.gram_distance` of the shared parts, and
+    :obj:`'loc'`, :func:`~pyg_darec.nn.functional.center_alignment` of their
+    k-means clusters. See :class:`~pyg_darec.nn.align.DaRecAlign` for the
+    arguments.
 
     Shapes:
         - **cf:** :math:`(U, d)` and :math:`(I, d)`

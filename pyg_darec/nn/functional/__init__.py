@@ -1,10 +1,6 @@
 """Losses as pure functions: one equation, one function."""
 
-from pyg_darec.nn.functional.contrast import (
-    info_nce,
-    log_partition,
-    uniformity,
-)
+from pyg_darec.nn.functional.contrast import info_nce, log_partition
 from pyg_darec.nn.functional.kmeans import cluster_means, kmeans, lloyd
 from pyg_darec.nn.functional.neighbors import nearest_neighbors
 from pyg_darec.nn.functional.normalize import normalize
@@ -22,6 +18,7 @@ from pyg_darec.nn.functional.structure import (
     match_centers,
     orthogonality,
 )
+from pyg_darec.nn.functional.uniformity import uniformity
 
 __all__ = [
     'LinearMap',

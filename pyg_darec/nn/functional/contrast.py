@@ -1,24 +1,20 @@
-r"""Contrastive terms. Both are log-sum-exps over a similarity matrix that is
+r"""Contrastive terms. They are log-sum-exps over a similarity matrix that is
 visited in blocks and never kept: the gradient of each is a product of the
 same block, so it is accumulated in the forward pass, where the exponentials
 are at hand. Memory is linear in the number of rows.
 """
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pyg_darec.checks import check_positive
+from pyg_darec.nn.functional.blocks import blocks
 from pyg_darec.nn.functional.normalize import normalize
 from pyg_darec.operators import operator
 
-# Similarities in a block: as many as stay in the cache of a CPU, and enough to
-# keep a GPU busy; but never so few rows that products with them are slow.
-_BLOCK = {'cpu': 1 << 20, 'cuda': 1 << 24}
-_MIN_ROWS = 64
 # Logits up to here need no shift: a sum of a billion exponentials is finite in
 # every dtype with the range of float32.
 _SAFE = 40.0
@@ -60,7 +56,7 @@ def _log_sum_exp(
     low_m = m.to(dtype)
     value = (candidate * m.unsqueeze(1)).to(dtype)
     buffer = left.new_empty(0)
-    for part in _blocks(anchor, candidate):
+    for part in blocks(anchor, candidate):
         p = torch.mm(left[part], right, out=buffer.resize_(0))
         # Another pass over the block that small logits do without.
         top = p.amax(dim=1) if limit > _SAFE else None
@@ -108,53 +104,6 @@ class _WeightedLogSumExp(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         grad_a, grad_c = ctx.saved_tensors
         return grad * grad_a, grad * grad_c, None, None, None, None
-
-
-@operator(
-    'log_potential(Tensor x, float t) -> (Tensor, Tensor)',
-    fake=lambda x, t: (x.new_empty(()), x.new_empty(x.shape)),
-)
-def _log_potential(x: Tensor, t: float) -> tuple[Tensor, Tensor]:
-    """The value and its gradient."""
-    total = x.new_zeros(())
-    grad = x.new_zeros(x.shape)
-    shift, scaled = x.new_full((1,), -2 * t), 2 * t * x
-    extended = torch.nn.functional.pad(x, (0, 1), value=1.0)
-    for part in _blocks(x, x):
-        # The matrix is symmetric: blocks left of the diagonal one are
-        # the transposes of blocks that were seen before.
-        start, size = part.start, x[part].size(0)
-        p = torch.addmm(shift, scaled[part], x[start:].t()).exp_()
-        p[:, :size].fill_diagonal_(0)
-        moment = p @ extended[start:]
-        total += 2 * moment[:, -1].sum() - p[:, :size].sum()
-        grad[part] += moment[:, :-1]
-        grad[start + size :].addmm_(p[:, size:].t(), x[part])
-    return total.log(), grad.mul_(4 * t / total)
-
-
-class _LogPotential(torch.autograd.Function):
-    """``log sum_{i != j} exp(2t (<x_i, x_j> - 1))`` for unit rows."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, t: float) -> Tensor:
-        out, grad = _log_potential(x, t)
-        ctx.save_for_backward(grad)
-        value: Tensor = out
-        return value
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return grad * ctx.saved_tensors[0], None
-
-
-def _blocks(row: Tensor, col: Tensor) -> Iterator[slice]:
-    block = _BLOCK.get(row.device.type, _BLOCK['cuda'])
-    size = max(block // max(col.size(0), 1), _MIN_ROWS)
-    size -= size % _MIN_ROWS
-    for start in range(0, row.size(0), size):
-        yield slice(start, start + size)
 
 
 def info_nce(
@@ -273,36 +222,3 @@ def _log_partition(
             a, c, m.to(a.dtype), w, limit, dtype
         )
     return out
-
-
-def uniformity(x: Tensor, t: float = 2.0) -> Tensor:
-    r"""The uniformity of the `"Understanding Contrastive Representation
-    Learning through Alignment and Uniformity on the Hypersphere"
-    <https://arxiv.org/abs/2005.10242>`_ paper,
-
-    .. math::
-        \mathcal{L}_{uni} = \log \frac{1}{N (N - 1)} \sum_{i \neq j}
-        \exp \left( -t \left\Vert
-        \frac{\mathbf{x}_i}{\Vert \mathbf{x}_i \Vert} -
-        \frac{\mathbf{x}_j}{\Vert \mathbf{x}_j \Vert} \right\Vert^2 \right),
-
-    lower where points spread out: 0 when all coincide. Keeps no
-    :math:`(N, N)` matrix; zero for fewer than two rows. Differentiable
-    once.
-
-    Args:
-        x (torch.Tensor): The points, of any length; a zero row counts as
-            orthogonal to all others.
-        t (float, optional): The sharpness. (default: :obj:`2.0`)
-
-    Shapes:
-        - **x:** :math:`(N, d)`
-        - **output:** :math:`()`
-    """
-    num = x.size(0)
-    if num < 2:
-        return x.sum() * 0
-    dtype = torch.promote_types(x.dtype, torch.float32)
-    with torch.autocast(x.device.type, enabled=False):
-        potential: Tensor = _LogPotential.apply(normalize(x.to(dtype)), t)
-    return potential - math.log(num * (num - 1))

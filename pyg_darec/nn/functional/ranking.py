@@ -6,8 +6,9 @@ from torch import Tensor
 from torch.nn.functional import pad, softplus
 
 from pyg_darec.checks import check_positive, check_weight
-from pyg_darec.nn.functional.contrast import _blocks, uniformity
+from pyg_darec.nn.functional.blocks import blocks
 from pyg_darec.nn.functional.normalize import normalize
+from pyg_darec.nn.functional.uniformity import uniformity
 
 Similarity = Literal['dot', 'cosine']
 _Batch = tuple[Tensor, Tensor, Tensor]
@@ -177,7 +178,7 @@ class _SoftmaxLoss(torch.autograd.Function):
         extended = pad(candidate, (0, 1), value=1.0)
         own, is_own = own.unsqueeze(1), is_own.unsqueeze(1)
         buffer = anchor.new_empty(0)
-        for part in _blocks(anchor, candidate):
+        for part in blocks(anchor, candidate):
             z = torch.mm(left[part], right, out=buffer.resize_(0))
             kept = z.gather(1, own[part]).masked_fill_(is_own[part], -math.inf)
             z.scatter_(1, own[part], kept)

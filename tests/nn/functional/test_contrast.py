@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from pyg_darec.nn.functional import (
-    contrast,
+    blocks,
     info_nce,
     log_partition,
     uniformity,
@@ -45,8 +45,8 @@ def inputs(num: int = 5, size: int = 7, d: int = 3) -> list[Tensor]:
 
 @pytest.fixture(params=[1 << 18, 8], ids=['one block', 'many blocks'])
 def block(request: pytest.FixtureRequest, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setitem(contrast._BLOCK, 'cpu', request.param)
-    monkeypatch.setattr(contrast, '_MIN_ROWS', 1)
+    monkeypatch.setitem(blocks._BLOCK, 'cpu', request.param)
+    monkeypatch.setattr(blocks, '_MIN_ROWS', 1)
 
 
 @pytest.mark.parametrize('tau', [0.1, 1.0])

@@ -5,8 +5,8 @@ from torch.autograd import gradcheck
 
 from pyg_darec.nn.functional import (
     bce_loss,
+    blocks,
     bpr_loss,
-    contrast,
     direct_au_loss,
     l2_penalty,
     softmax_loss,
@@ -76,8 +76,8 @@ def test_bce_equals_the_formula(tables, batch) -> None:  # type: ignore[no-untyp
 def test_softmax_equals_the_formula(  # type: ignore[no-untyped-def]
     tables, batch, block, similarity, candidate, corrected, monkeypatch
 ) -> None:
-    monkeypatch.setitem(contrast._BLOCK, 'cpu', block)
-    monkeypatch.setattr(contrast, '_MIN_ROWS', 1)
+    monkeypatch.setitem(blocks._BLOCK, 'cpu', block)
+    monkeypatch.setattr(blocks, '_MIN_ROWS', 1)
     tau, log_q = 0.3, torch.randn(5) if corrected else None
 
     def logit(u: int, i: int) -> Tensor:
