@@ -94,6 +94,9 @@ def test_as_a_process(shop: Path) -> None:
         [sys.executable, '-m', 'pyg_darec', *long],
         stderr=subprocess.PIPE,
         text=True,
+        # A shell that runs the tests in the background ignores Ctrl-C, and
+        # so would everything below it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wait_for(shop / 'runs/b/checkpoint.safetensors', process)
     os.kill(process.pid, signal.SIGINT)
