@@ -161,7 +161,7 @@ def _write_manifest(path: Path, content: dict[str, Any]) -> None:
 
 
 def _dump_manifest(path: Path, content: dict[str, Any]) -> None:
-    content = {**content, 'sha256': _digest(content)}
+    content = {**content, 'sha256': json_digest(content)}
     path.write_text(json.dumps(content, indent=1), encoding='utf-8')
 
 
@@ -169,7 +169,7 @@ def _load_manifest(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
         expected = content.pop('sha256', None)
-        is_whole = 'format' not in content or _digest(content) == expected
+        is_whole = 'format' not in content or json_digest(content) == expected
     except FileNotFoundError:
         raise ValueError(
             f"'{path}' is missing; it needs to be in a folder that this "
@@ -189,7 +189,8 @@ def _load_manifest(path: Path) -> dict[str, Any]:
     return out
 
 
-def _digest(content: dict[str, Any]) -> str:
+def json_digest(content: dict[str, Any]) -> str:
+    r"""What a manifest is signed with: the SHA-256 of its content."""
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

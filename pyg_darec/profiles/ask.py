@@ -6,7 +6,6 @@ from typing import NamedTuple
 from pyg_darec.profiles.backoff import Backoff
 from pyg_darec.profiles.client import (
     Client,
-    FatalError,
     RejectedError,
     Reply,
     TransientError,
@@ -14,8 +13,7 @@ from pyg_darec.profiles.client import (
 from pyg_darec.profiles.profile import Profile, parse_profile
 from pyg_darec.profiles.prompt import Prompt
 
-# A limit per minute is worth waiting for, one per day is not.
-_LONGEST_HOLD = 600.0
+_ADVICE = 'start again after that, nothing that is stored is asked again'
 
 
 class Outcome(NamedTuple):
@@ -67,9 +65,7 @@ def ask(
             replies = client.ask([prompts[n] for n in left], attempt)
         except TransientError as error:
             reason = dict.fromkeys(left, str(error))
-            hold = error.retry_after or 0.0
-            _check_hold(error, hold)
-            backoff.hold(hold)
+            hold = backoff.hold_after(error, _ADVICE)
             # After it, not all threads at once.
             delay = hold + backoff.delay(attempt)
             is_transient = True
@@ -100,15 +96,6 @@ def ask(
         )
         for n, prompt in enumerate(prompts)
     ]
-
-
-def _check_hold(error: TransientError, seconds: float) -> None:
-    if seconds > _LONGEST_HOLD:
-        raise FatalError(
-            f'{error}; it wants to be left alone for {seconds:.0f} s: start '
-            'again after that, nothing that is stored is asked again '
-            f'(got more than {_LONGEST_HOLD:.0f} s)'
-        )
 
 
 def _describe(error: ValueError, reply: Reply) -> str:

@@ -2,6 +2,11 @@ import random
 import threading
 import time
 
+from pyg_darec.profiles.client import FatalError, TransientError
+
+# A limit per minute is worth waiting for, one per day is not.
+LONGEST_HOLD = 600.0
+
 
 class Stopped(Exception):
     """Raised instead of waiting any longer."""
@@ -35,6 +40,26 @@ class Backoff:
         r"""Lets all threads wait."""
         with self._lock:
             self._until = max(self._until, time.monotonic() + seconds)
+
+    def hold_after(self, error: TransientError, advice: str) -> float:
+        r"""Lets all threads wait for as long as an endpoint named, and
+        returns the seconds.
+
+        Args:
+            error (TransientError): What the endpoint answered.
+            advice (str): What to do where that is too long.
+
+        Raises:
+            FatalError: If it is.
+        """
+        seconds = error.retry_after or 0.0
+        if seconds > LONGEST_HOLD:
+            raise FatalError(
+                f'{error}; it wants to be left alone for {seconds:.0f} s: '
+                f'{advice} (got more than {LONGEST_HOLD:.0f} s)'
+            ) from None
+        self.hold(seconds)
+        return seconds
 
     def wait(self, seconds: float = 0.0) -> None:
         r"""Waits for that long, and until the endpoint may be asked.

@@ -1,20 +1,13 @@
-import os
-import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
-from pyg_darec.checks import check_count, check_positive
-from pyg_darec.profiles.chat_error import explain_error
-from pyg_darec.profiles.clean_text import clean_text
-from pyg_darec.profiles.client import FatalError, Reply, TransientError
+from pyg_darec.checks import check_count
+from pyg_darec.profiles.client import Reply, TransientError
+from pyg_darec.profiles.endpoint import Endpoint
 from pyg_darec.profiles.prompt import Prompt
 
-if TYPE_CHECKING:
-    from openai import OpenAI
 
-
-class ChatClient:
+class ChatClient(Endpoint):
     r"""A model behind any endpoint that speaks the OpenAI chat protocol:
     hosted, vLLM, Ollama and many others (needs
     :obj:`pip install pyg-darec[llm]`).
@@ -63,29 +56,21 @@ class ChatClient:
         max_completion_tokens: int = 1024,
         options: Mapping[str, Any] | None = None,
     ) -> None:
+        super().__init__(model, base_url, key_variable, timeout)
         check_count(
             max_concurrency=max_concurrency,
             max_completion_tokens=max_completion_tokens,
         )
-        check_positive(timeout=timeout)
-        base_url = base_url or os.environ.get('OPENAI_BASE_URL') or None
-        _check_url(base_url)
-        self.model = model
-        self.base_url = base_url
-        self.key_variable = key_variable
         self.max_concurrency = max_concurrency
-        self.timeout = timeout
         self.max_completion_tokens = max_completion_tokens
         self.options = dict(options or {})
-        self._client: OpenAI | None = None
-        self._lock = threading.Lock()
 
     def ask(self, prompts: Sequence[Prompt], attempt: int = 0) -> list[Reply]:
         r"""Makes one request per prompt, without a retry of its own."""
         return [self._ask(prompt) for prompt in prompts]
 
     def _ask(self, prompt: Prompt) -> Reply:
-        client = self._connect()
+        client = self.connect()
         try:
             answer = client.chat.completions.create(
                 model=self.model,
@@ -94,96 +79,23 @@ class ChatClient:
                 extra_body=self.options,
             )
         except Exception as error:
-            failure = explain_error(error, str(self), self.key_variable)
+            failure = self.explain(error)
         else:
             return self._read(answer)
-        failure.args = tuple(map(self._shorten, failure.args))
         # Outside of the block: the error there knows the request and its key.
         raise failure
-
-    def _connect(self) -> 'OpenAI':
-        with self._lock:
-            if self._client is None:
-                self._client = self._make_client()
-            return self._client
-
-    def _make_client(self) -> 'OpenAI':
-        try:
-            import openai
-        except ImportError as error:
-            raise ImportError(
-                "'ChatClient' needs the openai client; run "
-                "'pip install pyg-darec[llm]'"
-            ) from error
-        key = self._key()
-        if not key and self.base_url is None:
-            raise FatalError(
-                f'{self} needs a key; set the environment variable '
-                f"{self.key_variable}, or pass the 'base_url' of an endpoint "
-                'that needs none (got no key)'
-            )
-        if not (key.isascii() and key.isprintable()):
-            raise FatalError(
-                f'The environment variable {self.key_variable} holds no valid '
-                'key; copy it again (got characters that no key has)'
-            )
-        # Retries are made in one place, 'generate_profiles', which counts all
-        # attempts and lets all requests wait when one is told to.
-        return openai.OpenAI(
-            api_key=key or 'none',
-            base_url=self.base_url,
-            max_retries=0,
-            timeout=self.timeout,
-        )
 
     def _read(self, answer: Any) -> Reply:
         choices = getattr(answer, 'choices', None)
         if not choices or not hasattr(choices[0], 'message'):
             raise TransientError(
                 f'The answer of {self} has no choices '
-                f'(got {self._shorten(str(answer))})'
+                f'(got {self.shorten(str(answer))})'
             )
         usage = getattr(answer, 'usage', None)
         return Reply(
-            self._redact(choices[0].message.content or ''),
+            self.redact(choices[0].message.content or ''),
             getattr(usage, 'prompt_tokens', None) or 0,
             getattr(usage, 'completion_tokens', None) or 0,
             choices[0].finish_reason == 'length',
-        )
-
-    def _key(self) -> str:
-        return os.environ.get(self.key_variable, '').strip()
-
-    def _redact(self, text: str) -> str:
-        key = self._key()
-        # A shorter one is the 'none' or 'EMPTY' of an endpoint at home.
-        return text.replace(key, '***') if len(key) >= 8 else text
-
-    def _shorten(self, text: str) -> str:
-        return clean_text(self._redact(text))[:500]
-
-    def __repr__(self) -> str:
-        url = 'None' if self.base_url is None else f"'{self.base_url}'"
-        return f"{self.__class__.__name__}('{self.model}', base_url={url})"
-
-
-def _check_url(url: str | None) -> None:
-    if url is None:
-        return
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ('http', 'https') and bool(parts.hostname)
-        secret = '@' in parts.netloc or bool(parts.query)
-    except ValueError:
-        valid = secret = False
-    if secret:
-        raise ValueError(
-            "'base_url' may not hold a password or a query, since it is shown "
-            'in messages; put the key into an environment variable (got one '
-            'that does)'
-        )
-    if not valid:
-        raise ValueError(
-            "'base_url' needs to be an address like "
-            f"'http://localhost:8000/v1' (got {url!r})"
         )

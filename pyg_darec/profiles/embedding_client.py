@@ -5,11 +5,10 @@ import numpy as np
 
 from pyg_darec.checks import check_count
 from pyg_darec.profiles.backoff import Backoff
-from pyg_darec.profiles.client import FatalError, TransientError
+from pyg_darec.profiles.client import TransientError
 from pyg_darec.profiles.endpoint import Endpoint
 
-# A limit per minute is worth waiting for, one per day is not.
-_LONGEST_HOLD = 600.0
+_ADVICE = 'run again after that, which goes on where this one stopped'
 
 
 class EmbeddingClient(Endpoint):
@@ -116,17 +115,10 @@ class EmbeddingClient(Endpoint):
             try:
                 return self._ask(texts)
             except TransientError as error:
-                hold = error.retry_after or 0.0
                 attempt += 1
                 if attempt >= self.max_attempts:
                     raise
-                if hold > _LONGEST_HOLD:
-                    raise FatalError(
-                        f'{error}; it wants to be left alone for {hold:.0f} '
-                        's: run again after that, which goes on where this '
-                        f'one stopped (got more than {_LONGEST_HOLD:.0f} s)'
-                    ) from None
-                backoff.hold(hold)
+                hold = backoff.hold_after(error, _ADVICE)
                 delay = hold + backoff.delay(attempt - 1)
 
     def _ask(self, texts: list[str]) -> np.ndarray:

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyg_darec.io.folder import MANIFEST
 from pyg_darec.io.json_lines import read_lines
 from pyg_darec.profiles.chain_hash import hash_ids
 from pyg_darec.profiles.journal import JOURNAL, Journal
-from pyg_darec.profiles.manifest import MANIFEST, Manifest
+from pyg_darec.profiles.manifest import Manifest
 
 EMBEDDINGS = 'embeddings.npy'
 IDS = 'ids.jsonl'

@@ -109,6 +109,8 @@ class Endpoint:
                 f'The environment variable {self.key_variable} holds no valid '
                 'key; copy it again (got characters that no key has)'
             )
+        # Retries are made where all attempts are counted, and where all
+        # requests wait when one is told to.
         return openai.OpenAI(
             api_key=key or 'none',
             base_url=self.base_url,

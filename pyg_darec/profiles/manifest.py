@@ -1,5 +1,4 @@
 import dataclasses
-import hashlib
 import io
 import json
 from dataclasses import dataclass
@@ -10,10 +9,10 @@ import numpy as np
 
 from pyg_darec._version import __version__
 from pyg_darec.io import atomic_write
+from pyg_darec.io.folder import MANIFEST, json_digest
 from pyg_darec.profiles.chain_hash import START
 
 FORMAT = 'pyg_darec.embeddings.1'
-MANIFEST = 'manifest.json'
 DTYPES = ('float32', 'float16')
 
 
@@ -118,7 +117,7 @@ class Manifest:
 
     def save(self, folder: Path) -> None:
         content = self.to_dict()
-        content['sha256'] = _digest(content)
+        content['sha256'] = json_digest(content)
         text = json.dumps(content, indent=1) + '\n'
         path = folder / MANIFEST
         if not path.exists() or path.read_text('utf-8') != text:
@@ -137,7 +136,7 @@ class Manifest:
         try:
             content = json.loads(path.read_bytes())
             expected = content.pop('sha256', None)
-            is_whole = _digest(content) == expected
+            is_whole = json_digest(content) == expected
         except (ValueError, TypeError, AttributeError, RecursionError) as e:
             raise ValueError(
                 f"'{path}' is damaged or of another program; encode again or "
@@ -150,8 +149,3 @@ class Manifest:
                 'one that was written)'
             )
         return cls.from_dict(content, f"'{path}'")
-
-
-def _digest(content: dict[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()

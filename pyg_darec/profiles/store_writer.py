@@ -10,10 +10,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from pyg_darec.io.folder import MANIFEST
 from pyg_darec.profiles.chain_hash import chain_hash, hash_texts, id_line
 from pyg_darec.profiles.embedding_store import EMBEDDINGS, IDS
 from pyg_darec.profiles.journal import JOURNAL, Block, Journal, to_line
-from pyg_darec.profiles.manifest import FORMAT, MANIFEST, Manifest
+from pyg_darec.profiles.manifest import FORMAT, Manifest
 
 LOCK = '.lock'
 COMMIT_SECONDS = 0.5

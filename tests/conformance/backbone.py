@@ -9,8 +9,31 @@ from conformance.recommender import RecommenderConformance
 
 from pyg_darec import fit
 from pyg_darec.graph import as_graph
-from pyg_darec.nn.models import Backbone
+from pyg_darec.nn.models import (
+    DCCF,
+    GCCF,
+    NCL,
+    NGCF,
+    SGL,
+    AutoCF,
+    Backbone,
+    LightGCL,
+    LightGCN,
+    SimGCL,
+)
 from pyg_darec.nn.resolver import resolve
+
+BACKBONES: tuple[type[Backbone], ...] = (
+    LightGCN,
+    NGCF,
+    GCCF,
+    SGL,
+    SimGCL,
+    LightGCL,
+    NCL,
+    DCCF,
+    AutoCF,
+)
 
 
 class BackboneConformance(RecommenderConformance):

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyg_darec.io.folder import json_digest
 from pyg_darec.profiles import EmbeddingStore, encode_profiles
 
 X = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
@@ -96,11 +97,9 @@ def test_forged_manifest(store):
     path = store.folder / 'manifest.json'
     whole = json.loads(path.read_text())
     del whole['sha256']
-    from pyg_darec.profiles.manifest import _digest
-
     for name, value in (('rows', 29), ('rows', -1), ('dim', 0), ('dtype', 'O')):
         forged = {**whole, name: value}
-        forged['sha256'] = _digest(forged)
+        forged['sha256'] = json_digest(forged)
         path.write_text(json.dumps(forged))
         with pytest.raises(ValueError, match=r"'.*(npy|manifest.json)'"):
             EmbeddingStore(store.folder)

@@ -10,10 +10,9 @@ from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.injecting import InjectingAligner
 from pyg_darec.nn.align.injection import ProfileInjection
 from pyg_darec.nn.align.structure import DisentangledStructure, Reduction
-from pyg_darec.nn.align.tables import input_tables, split_tables
+from pyg_darec.nn.align.tables import input_dim, input_tables, split_tables
 from pyg_darec.nn.functional.structure import Matching
 from pyg_darec.nn.models.foreign import Embed
-from pyg_darec.nn.recommender import Recommender
 
 Preset = Literal['default', 'paper']
 Score = Literal['backbone', 'shared', 'both']
@@ -191,7 +190,7 @@ class DaRecAlign(InjectingAligner):
         if profile_weight > 0 or neighbor_weight > 0:
             self.injection = ProfileInjection(
                 llm_dim,
-                _input_dim(self.model),
+                input_dim(self.model),
                 rank,
                 profile_weight,
                 neighbor_weight,
@@ -296,10 +295,3 @@ class DaRecAlign(InjectingAligner):
             f'{self.__class__.__name__}({self.model}, '
             f"llm_dim={self.llm_dim}, preset='{self.preset}'{listed})"
         )
-
-
-def _input_dim(model: Recommender) -> int | None:
-    names = model.embedding_names()
-    if not names:
-        return model.out_dim
-    return model.get_parameter(names[0]).size(1)

@@ -19,7 +19,8 @@ class Profiles(NamedTuple):
     """What is computed of the profiles of one node type once."""
 
     x: Tensor  # reduced and weighted, (N, r)
-    neighbors: Matrix  # of the nearest profiles and the node itself, (N, N)
+    # of the nearest profiles and the node itself, (N, N), if they are used
+    neighbors: Matrix | None
 
 
 class ProfileInjection(LazyModuleMixin, Module):
@@ -120,9 +121,10 @@ class ProfileInjection(LazyModuleMixin, Module):
             # Training on several devices waits for a gradient of everything.
             return x + 0 * weight.sum() if torch.is_grad_enabled() else x
         known = prepared[kind]
-        ptr, col, value = known.neighbors
-        out = SymmetricProduct.apply(x, ptr, col, value.to(x.dtype))
-        return torch.addmm(out, known.x.to(x.dtype), weight.t())
+        if known.neighbors is not None:
+            ptr, col, value = known.neighbors
+            x = SymmetricProduct.apply(x, ptr, col, value.to(x.dtype))
+        return torch.addmm(x, known.x.to(x.dtype), weight.t())
 
     def _space(self, kind: str) -> ProfileSpace:
         space = self.space[kind]
@@ -137,18 +139,28 @@ class ProfileInjection(LazyModuleMixin, Module):
         interactions do not bear out.
         """
         known = _PREPARED.get(self)
-        # Loading weights changes buffers in place, moving them makes others.
-        state = [(id(x), x._version) for x in self.buffers()]
-        if known is None or known[0] is not graph or known[1] != state:
+        if known is None or known[0] != self._state(graph):
             self._fit(graph)
-            state = [(id(x), x._version) for x in self.buffers()]
             profiles = {
                 kind: self._reduce(kind, x)
                 for kind, x in graph.llm_x.items()
                 if self._space(kind).trust > 0
             }
-            known = _PREPARED[self] = graph, state, profiles
+            # Holding the sources keeps their ids from being given to others.
+            held = list(graph.llm_x.values())
+            known = _PREPARED[self] = self._state(graph), held, profiles
         return known[2]
+
+    def _state(self, graph: BipartiteGraph) -> list[Any]:
+        """What the result depends on. Loading weights changes buffers in
+        place, moving them makes others.
+        """
+        sources = [*graph.llm_x.values(), *self.buffers()]
+        # Tensors made in inference mode count no changes.
+        return [
+            *graph.llm_x,
+            *((id(x), x.is_inference() or x._version) for x in sources),
+        ]
 
     def _fit(self, graph: BipartiteGraph) -> None:
         known = [k for k in KINDS if k in graph.llm_x]
@@ -172,17 +184,16 @@ class ProfileInjection(LazyModuleMixin, Module):
         space = self._space(kind)
         reduced = space(x)
         share = float(space.trust)
-        near = _neighbors(
-            reduced, self.num_neighbors, share * self.neighbor_weight
-        )
+        weight, near = share * self.neighbor_weight, None
+        if weight > 0 and self.num_neighbors > 0:
+            near = _neighbors(reduced, self.num_neighbors, weight)
         return Profiles(share * self.profile_weight * reduced, near)
 
 
-# The graph that a module saw last and what it made of its profiles. Nothing
-# that a copy or a saved file of the module should hold.
+# The profiles that a module saw last and what it made of them. Nothing that a
+# copy or a saved file of the module should hold.
 _PREPARED: WeakKeyDictionary[
-    ProfileInjection,
-    tuple[BipartiteGraph, list[tuple[int, int]], dict[str, Profiles]],
+    ProfileInjection, tuple[list[Any], list[Tensor], dict[str, Profiles]]
 ] = WeakKeyDictionary()
 
 
@@ -192,7 +203,7 @@ def _neighbors(x: Tensor, k: int, weight: float) -> Matrix:
     """
     num, x = x.size(0), normalize(x)
     node = torch.arange(num, device=x.device)
-    col, value = nearest_neighbors(x, k if weight != 0 else 0)
+    col, value = nearest_neighbors(x, k)
     # Opposite profiles are no neighbours, and missing ones of nobody.
     near = value > 0
     row = node.unsqueeze(1).expand_as(col)[near]

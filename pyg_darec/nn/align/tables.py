@@ -66,6 +66,16 @@ def input_tables(
     return tables if sizes in (split, [graph.num_nodes]) else None
 
 
+def input_dim(model: Recommender) -> int | None:
+    r"""The width of the input embeddings of a model, or of its embeddings if
+    it has no tables of them.
+    """
+    names = model.embedding_names()
+    if not names:
+        return model.out_dim
+    return model.get_parameter(names[0]).size(1)
+
+
 def split_tables(
     graph: BipartiteGraph, tables: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor]:

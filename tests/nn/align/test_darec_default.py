@@ -1,29 +1,19 @@
 """The default form of DaRec: profiles in the input embeddings."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from conformance.backbone import BACKBONES
 from conformance.graphs import RATES, random_batch, random_data, telling_data
 from conformance.recommender import RecommenderConformance
 from torch.nn import Module
 from torch_geometric.data import HeteroData
 
 from pyg_darec import fit
-from pyg_darec.graph import as_graph
-from pyg_darec.nn.align import DaRecAlign
-from pyg_darec.nn.models import LightGCN
-from pyg_darec.nn.resolver import resolve
-
-NAMES = (
-    'LightGCN',
-    'NGCF',
-    'GCCF',
-    'SGL',
-    'SimGCL',
-    'LightGCL',
-    'NCL',
-    'DCCF',
-    'AutoCF',
-)
+from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.nn.align import DaRecAlign, injection
+from pyg_darec.nn.models import Backbone, LightGCN
 
 
 class TestConformance(RecommenderConformance):
@@ -196,13 +186,15 @@ def test_profiles_of_another_width(kind: str) -> None:
         make(data).loss(data, random_batch(data))
 
 
-@pytest.mark.parametrize('name', NAMES)
-def test_every_backbone_trains_and_resumes(name: str, tmp_path) -> None:
+@pytest.mark.parametrize('backbone', BACKBONES)
+def test_every_backbone_trains_and_resumes(
+    backbone: type[Backbone], tmp_path: Path
+) -> None:
     data = telling_data()
 
     def build() -> Module:
         torch.manual_seed(3)
-        return DaRecAlign(resolve(name).from_data(data, 8), 12, rank=6)
+        return DaRecAlign(backbone.from_data(data, 8), 12, rank=6)
 
     def run(model: Module, epochs: int, folder: str) -> Module:
         fit(
@@ -291,3 +283,28 @@ def test_parts(preset: str) -> None:
     if preset == 'default':
         own = model.model.get_parameter('user_embedding.weight')
         assert torch.equal(parts['specific'][0], own)
+
+
+def test_profiles_are_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For all graphs that share them, and again after a change in place."""
+    calls = []
+    search = injection.nearest_neighbors
+
+    def count(x: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+        calls.append(x)
+        return search(x, k)
+
+    monkeypatch.setattr(injection, 'nearest_neighbors', count)
+    data = telling_data()
+    model = make(data)
+    model(data)
+    graph = as_graph(data)
+    less = BipartiteGraph(graph.edge_index[:, 1:], 30, 20, graph.llm_x)
+    for some in (less, graph, data):
+        model(some)
+    assert len(calls) == 2  # users and items
+    before = model.eval()(data)[1]
+    data['item'].llm_x[:5] = data['item'].llm_x[:5].flip(0)
+    after = model(data)[1]
+    assert len(calls) == 4
+    assert not torch.equal(before, after)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from conformance.backbone import BACKBONES
 from conformance.graphs import random_batch, random_data
 
 from pyg_darec.graph import as_graph
@@ -16,30 +17,6 @@ from pyg_darec.nn.align import (
     RLMRecConAlign,
     RLMRecGenAlign,
 )
-from pyg_darec.nn.models import (
-    DCCF,
-    GCCF,
-    NCL,
-    NGCF,
-    SGL,
-    AutoCF,
-    LightGCL,
-    LightGCN,
-    SimGCL,
-)
-
-BACKBONES = [
-    LightGCN,
-    NGCF,
-    GCCF,
-    SGL,
-    SimGCL,
-    LightGCL,
-    NCL,
-    DCCF,
-    AutoCF,
-]
-
 
 ALIGNERS = [
     DaRecAlign,
