@@ -12,7 +12,7 @@ demo: $(VENV)/.demo
 	    --epochs 21 --batch-size 8192 --lr 0.01 --output runs/demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -1,6 +1,13 @@
 """Settings of all tests."""
 
+import os
+
+import torch
 from hypothesis import HealthCheck, settings
+
+# Workers share the cores instead of competing for them.
+_WORKERS = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))
+torch.set_num_threads(max(torch.get_num_threads() // _WORKERS, 1))
 
 # A busy machine must not fail a test: no deadline, slow inputs are fine. The
 # same examples every time, so that a red run can be repeated.

