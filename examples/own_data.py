@@ -18,8 +18,7 @@ from pathlib import Path
 import torch
 
 from pyg_darec import evaluate, fit, recommend
-from pyg_darec.datasets import OnlineRetail, from_table
-from pyg_darec.datasets.texts import attach_texts
+from pyg_darec.datasets import OnlineRetail, attach_texts, from_table
 from pyg_darec.nn.align import DaRecAlign
 from pyg_darec.nn.models import LightGCN
 from pyg_darec.profiles import TfidfEncoder, complete_profiles

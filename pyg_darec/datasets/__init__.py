@@ -5,6 +5,7 @@ from pyg_darec.datasets.folder import load_data, save_data
 from pyg_darec.datasets.online_retail import OnlineRetail
 from pyg_darec.datasets.steam import Steam
 from pyg_darec.datasets.table import from_table
+from pyg_darec.datasets.texts import attach_texts
 from pyg_darec.datasets.yelp import Yelp
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     'OnlineRetail',
     'Steam',
     'Yelp',
+    'attach_texts',
     'from_table',
     'load_data',
     'save_data',

@@ -35,7 +35,7 @@ def complete_profiles(
         data (HeteroData): The split data, with a :obj:`text` for each item
             (without any, the present :obj:`profile`) and, if items have names,
             their :obj:`name`; see
-            :func:`~pyg_darec.datasets.texts.attach_texts`.
+            :func:`~pyg_darec.datasets.attach_texts`.
         stores (dict, optional): By node type, the store of generated profiles
             or its file. (default: :obj:`None`)
         max_items (int, optional): The most items that the text of a user

@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 from cli.conftest import PREPARE, run
 from conformance.openai_server import OpenAIServer
+from conformance.tiny_llm import save_parrot
 
+from pyg_darec.cli.main import main
 from pyg_darec.datasets.folder import load_data
 from pyg_darec.profiles import ProfileStore
 
@@ -48,3 +50,28 @@ def test_profiles_of_an_endpoint(
     assert set(data['item'].profile) == {'For friends.'}
     run('info', 'shop')
     assert 'user.jsonl' in capsys.readouterr().out
+
+
+def test_profiles_of_a_local_model(shop: Path, capsys) -> None:
+    answer = {'profile': 'For friends.', 'reasoning': 'It says.'}
+    save_parrot(shop / 'parrot', json.dumps(answer))
+    run(*PREPARE)
+    command = ['profile', 'shop', 'parrot', '--local', '--nodes']
+    run(*command, 'item')
+    assert 'items: 36 profiles, 0 failed' in capsys.readouterr().out
+    with ProfileStore('shop/profiles/item.jsonl', read_only=True) as store:
+        answers = store.current().values()
+        assert {a.profile for a in answers} == {'For friends.'}
+        assert {a.model for a in answers} == {'parrot'}
+    run(*command, 'all')
+    with ProfileStore('shop/profiles/user.jsonl', read_only=True) as store:
+        assert len(store.current()) == 45
+
+
+def test_no_such_local_model(shop: Path, capsys) -> None:
+    run(*PREPARE)
+    assert main(['profile', 'shop', './none', '--local']) == 1
+    assert "'./none'" in capsys.readouterr().err
+    with ProfileStore('shop/profiles/item.jsonl', read_only=True) as store:
+        assert not store.current()
+        assert not store.failed()
