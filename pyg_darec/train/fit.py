@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -69,6 +69,7 @@ def fit(
     resume: bool = False,
     progress: bool = True,
     loggers: Sequence[Logger] = (),
+    watch: Callable[[], Mapping[str, float]] | None = None,
 ) -> FitResult:
     r"""Trains a model, keeps an eye on the validation
     interactions, and leaves the model with the weights that did best there,
@@ -145,6 +146,10 @@ def fit(
             bar. (default: :obj:`True`)
         loggers (list, optional): More loggers of Lightning Fabric.
             (default: :obj:`()`)
+        watch (callable, optional): Called after every evaluation; what it
+            returns is logged beside the metrics, such as
+            :class:`~pyg_darec.nn.align.Diagnostics`.
+            (default: :obj:`None`)
 
     Raises:
         ValueError: If an argument is out of range, there is nothing to train
@@ -224,6 +229,8 @@ def fit(
                 check_weights(model, epoch)
             if pause and monitor is not None and net.is_ready(epoch):
                 row |= validate(net, graph, monitor)
+            if pause and watch is not None:
+                row |= _watched(watch, row)
             result = FitResult([*result.history, row], monitor)
             if pause and result.best_epoch == epoch:
                 best = _snapshot(model)
@@ -238,6 +245,19 @@ def fit(
         if folder is not None and rank == 0:
             save_model(model, folder / 'model.safetensors')
     return result
+
+
+def _watched(
+    watch: Callable[[], Mapping[str, float]], row: Mapping[str, float]
+) -> dict[str, float]:
+    values = {name: float(value) for name, value in watch().items()}
+    taken = sorted(values.keys() & row.keys())
+    if taken:
+        raise ValueError(
+            "'watch' needs other names than those of the losses and metrics "
+            f'(got {taken})'
+        )
+    return values
 
 
 def _check_arguments(

@@ -5,6 +5,7 @@ from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.control_rec import ControlRecAlign
 from pyg_darec.nn.align.ctrl import CTRLAlign
 from pyg_darec.nn.align.darec import DaRecAlign
+from pyg_darec.nn.align.diagnostics import Diagnostics
 from pyg_darec.nn.align.injection import ProfileInjection
 from pyg_darec.nn.align.kar import KARAlign
 from pyg_darec.nn.align.profile_space import ProfileSpace
@@ -17,6 +18,7 @@ __all__ = [
     'CTRLAlign',
     'ControlRecAlign',
     'DaRecAlign',
+    'Diagnostics',
     'DisentangledStructure',
     'HybridExpertAdaptor',
     'KARAlign',

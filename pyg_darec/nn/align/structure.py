@@ -143,13 +143,27 @@ class DisentangledStructure(Module):
         r"""The preference centres of two shared parts, differentiable, and
         which of the second each of the first is matched with.
         """
+        return self._cluster(cf, llm)[2:]
+
+    def clusters(
+        self, cf: Tensor, llm: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        r"""The clusters of the nodes by either shared part, and which of the
+        second each of the first is matched with.
+        """
+        cf_cluster, llm_cluster, _, _, match = self._cluster(cf, llm)
+        return cf_cluster, llm_cluster, match
+
+    def _cluster(
+        self, cf: Tensor, llm: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         num = self.num_clusters
-        cf_center, llm_center = (
-            cluster_means(x, kmeans(x, num, self.num_iters), num)[0]
-            for x in (cf, llm)
-        )
+        cf_cluster = kmeans(cf, num, self.num_iters)
+        llm_cluster = kmeans(llm, num, self.num_iters)
+        cf_center = cluster_means(cf, cf_cluster, num)[0]
+        llm_center = cluster_means(llm, llm_cluster, num)[0]
         match = match_centers(cf_center, llm_center, self.matching)
-        return cf_center, llm_center, match
+        return cf_cluster, llm_cluster, cf_center, llm_center, match
 
     def scored(self, cf: Tensor, score: str) -> Tensor:
         r"""The :obj:`'shared'` part of collaborative embeddings, or

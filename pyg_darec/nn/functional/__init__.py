@@ -1,5 +1,6 @@
 """Losses as pure functions: one equation, one function."""
 
+from pyg_darec.nn.functional.collapse import effective_rank, mean_cosine
 from pyg_darec.nn.functional.contrast import info_nce, log_partition
 from pyg_darec.nn.functional.kmeans import cluster_means, kmeans, lloyd
 from pyg_darec.nn.functional.neighbors import nearest_neighbors
@@ -27,6 +28,7 @@ __all__ = [
     'center_alignment',
     'cluster_means',
     'direct_au_loss',
+    'effective_rank',
     'gram_distance',
     'info_nce',
     'kmeans',
@@ -34,6 +36,7 @@ __all__ = [
     'lloyd',
     'log_partition',
     'match_centers',
+    'mean_cosine',
     'nearest_neighbors',
     'normalize',
     'orthogonality',
