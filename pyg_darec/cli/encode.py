@@ -50,7 +50,9 @@ def encode(
         half: store float16 instead of float32
         overwrite: begin anew where other embeddings are stored
     """
-    graph = complete_profiles(load_data(data), profile_files(data))
+    graph = complete_profiles(
+        load_data(data, embeddings=False), profile_files(data)
+    )
     chosen: Encoder = encoder
     if base_url is not None:
         chosen = EmbeddingClient(encoder, base_url, dim, batch_size=batch_size)
@@ -64,8 +66,6 @@ def encode(
         )
     for node_type in ('user', 'item'):
         graph[node_type].pop('llm_x', None)
-    # Until the new ones are complete, nothing refers to embeddings.
-    save_data(graph, data)
     folders = embedding_folders(data)
     for node_type, folder in folders.items():
         store = encode_profiles(

@@ -81,7 +81,7 @@ def profile(
             max_completion_tokens=max_completion_tokens,
             options=options,
         )
-    graph = load_data(data)
+    graph = load_data(data, embeddings=False)
     texts = None
     if reviews is not None:
         texts = read_reviews(

@@ -105,9 +105,17 @@ def save_data(
                 raise TypeError(f"'{file}': {e}") from None
 
 
-def load_data(folder: str | os.PathLike[str]) -> HeteroData:
+def load_data(
+    folder: str | os.PathLike[str], embeddings: bool = True
+) -> HeteroData:
     r"""Loads a graph that :func:`save_data` saved, bit by bit the same, on
     the CPU.
+
+    Args:
+        folder (str or os.PathLike): The folder.
+        embeddings (bool, optional): If set to :obj:`False`, leaves out
+            embeddings that the folder refers to, whatever became of them.
+            (default: :obj:`True`)
 
     Raises:
         FileNotFoundError: If there is no such folder, or embeddings that it
@@ -133,7 +141,8 @@ def load_data(folder: str | os.PathLike[str]) -> HeteroData:
                         case {'list': name}:
                             loaded = read_lines(folder / Path(name).name)
                         case {'source': _}:
-                            referred[part['key']] = value
+                            if embeddings:
+                                referred[part['key']] = value
                             continue
                         case _:
                             loaded = value['value']

@@ -245,7 +245,7 @@ def _skip(rows: _Rows, writer: StoreWriter) -> None:
                 raise ValueError(
                     f"'{writer.folder}' was begun with other {name} in rows "
                     f'{first} to {block.rows - 1}; pass the same ones to go '
-                    'on, choose another folder or pass overwrite=True (got '
+                    "on, choose another folder or pass 'overwrite' (got "
                     f'{first + len(part)} of the first {block.rows} rows)'
                 )
         first = block.rows

@@ -59,7 +59,7 @@ class Journal:
         if content is None:
             raise ValueError(
                 f"'{self.path}' is damaged in its first line; encode again "
-                f'with overwrite=True (got {line[:60]!r})'
+                f"with 'overwrite' (got {line[:60]!r})"
             )
         return Manifest.from_dict(content, f"'{self.path}'")
 

@@ -172,7 +172,7 @@ class StoreWriter:
                 raise ValueError(
                     f"'{self.folder}' was begun with other settings; go on "
                     'with those, choose another folder or pass '
-                    f'overwrite=True (got {difference})'
+                    f"'overwrite' (got {difference})"
                 )
             self.manifest, self._has_header = header, True
             self._journal_end = len(self._journal.readline())
@@ -236,7 +236,7 @@ class StoreWriter:
             if path.exists() and not (self.folder / JOURNAL).exists():
                 raise ValueError(
                     f"'{path}' is not of an unfinished store; choose another "
-                    f'folder or pass overwrite=True (got no {JOURNAL!r})'
+                    f"folder or pass 'overwrite' (got no {JOURNAL!r})"
                 )
 
     @contextmanager

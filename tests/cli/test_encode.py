@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pytest
 import torch
 from cli.conftest import PREPARE, run
 from cli.shop import MODEL
@@ -47,8 +48,24 @@ def test_goes_on_and_begins_anew(shop: Path, monkeypatch, capsys) -> None:
     capsys.readouterr()
     assert main([*encode, '4']) == 1
     assert 'overwrite' in capsys.readouterr().err
+    assert load_data('shop')['item'].llm_x.equal(before['item'].llm_x)
     run(*encode, '4', '--overwrite')
     assert load_data('shop')['user'].llm_x.size(1) == 4
+
+
+@pytest.mark.parametrize('name', ['embeddings.npy', 'manifest.json'])
+def test_damaged_embeddings_are_made_anew(shop: Path, name, capsys) -> None:
+    run(*PREPARE)
+    encode = ['encode', 'shop', '--encoder', 'tfidf']
+    run(*encode)
+    before = load_data('shop')
+    path = Path('shop/embeddings/item') / name
+    path.write_bytes(path.read_bytes()[:-100])
+    assert main(['train', 'shop', 'runs/shop', '--epochs', '1']) == 1
+    assert str(path) in capsys.readouterr().err
+    assert not Path('runs').exists()
+    run(*encode)
+    assert load_data('shop')['item'].llm_x.equal(before['item'].llm_x)
 
 
 def test_what_cannot_be_encoded(shop: Path, capsys) -> None:
