@@ -81,5 +81,7 @@ def load_recipe(dataset: str, backbone: str) -> Recipe:
             f"'{path.name}' has recipes for {', '.join(models.values())} "
             f"(got backbone='{backbone}')"
         )
-    options = settings['models'][name]
-    return Recipe(cls, {**settings['options'], **options}, settings['fit'])
+    options = {**settings['options'], **settings['models'][name]}
+    # What this backbone is trained with differently from the others.
+    own = options.pop('fit', {})
+    return Recipe(cls, options, {**settings['fit'], **own})

@@ -36,6 +36,7 @@ def test_reference_settings() -> None:
     assert recipe.backbone is SGL
     assert recipe.options['temperature'] == 0.1
     assert recipe.fit['lr'] == 1e-3
+    assert load_recipe('yelp', 'gccf').fit == {**recipe.fit, 'lr': 5e-3}
     assert load_recipe('amazon_book', 'autocf').options['ssl_weight'] == 5
 
 
