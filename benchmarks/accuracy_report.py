@@ -197,11 +197,17 @@ def report(output: Path, datasets: Iterable[str]) -> str:
         found = contrasts(runs)
         texts.append(tables(dataset, runs, found))
         gains[dataset] = [c for c in found if c.other == PLAIN]
+    text = save_tables(output, texts)
+    if any(gains.values()):
+        plot(gains, output / 'gains.png')
+    return text
+
+
+def save_tables(output: Path, texts: Iterable[str]) -> str:
+    """Writes table.md of a table of each data set; returns what is in it."""
     text = '\n'.join(texts)
     with atomic_write(output / 'table.md') as part:
         part.write_text(text)
-    if any(gains.values()):
-        plot(gains, output / 'gains.png')
     return text
 
 

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from accuracy_report import row, spread
+from accuracy_report import row, save_tables, spread
 from accuracy_runs import (
     OURS,
     PLAIN,
@@ -45,7 +45,6 @@ from torch import Tensor
 
 from pyg_darec import DaRecAlign
 from pyg_darec.graph import BipartiteGraph
-from pyg_darec.io import atomic_write
 from pyg_darec.metrics import compare, ranking_metrics
 from pyg_darec.nn.functional import normalize, ridge_regression
 from pyg_darec.train.checkpoint import fingerprint
@@ -226,10 +225,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             outcome = {'run': made_with, METRIC: value, 'chosen': chosen}
             write_json(path, outcome)
         texts.append(table(dataset, folder))
-    text = '\n'.join(texts)
-    with atomic_write(args.output / 'table.md') as part:
-        part.write_text(text)
-    print(f'\n{text}')
+    print(f'\n{save_tables(args.output, texts)}')
 
 
 if __name__ == '__main__':

@@ -18,7 +18,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from accuracy_report import row, spread
+from accuracy_report import row, save_tables, spread
 from accuracy_runs import (
     OURS,
     PAPER,
@@ -171,10 +171,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             texts.append(table(name, args.output / folder, every))
             figure = args.output / f'{dataset}-{backbone}.png'
             plot(name, args.output / folder, every, figure)
-    text = '\n'.join(texts)
-    with atomic_write(args.output / 'table.md') as part:
-        part.write_text(text)
-    print(f'\n{text}')
+    print(f'\n{save_tables(args.output, texts)}')
 
 
 if __name__ == '__main__':

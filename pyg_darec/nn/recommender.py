@@ -131,10 +131,15 @@ class Recommender(Module, ABC):
                 "'batch' needs three index tensors of equal length: users, "
                 f'positive items, negative items (got lengths {sizes})'
             )
-        terms = self.step(self._graph(data), batch).terms
-        terms = {**terms, **self.regularize(batch)}
+        terms = self.loss_terms(self._graph(data), batch)
         loss = torch.stack(list(terms.values())).sum()
         return loss, {name: term.detach() for name, term in terms.items()}
+
+    def loss_terms(
+        self, graph: BipartiteGraph, batch: Batch
+    ) -> dict[str, Tensor]:
+        r"""The weighted terms that the training loss is the sum of."""
+        return {**self.step(graph, batch).terms, **self.regularize(batch)}
 
     def _graph(self, data: HeteroData | BipartiteGraph) -> BipartiteGraph:
         # Training may have left the model on another device than the data.

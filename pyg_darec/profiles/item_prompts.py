@@ -80,18 +80,21 @@ def item_prompts(
         )
     review_of = pairs.reviews(reviews)
     split = None if reviews is None else pairs.split
-    prompts, empty = [], []
-    for item, users in enumerate(pairs.users_of_items()):
+
+    def sources(item: int, users: Iterable[int]) -> list[Source]:
         texts = [review_of[u, item] for u in users if (u, item) in review_of]
-        sources = [
+        return [
             *_fields(metadata.get(ids[item])),
             *(Source('reviews', '- ', text) for text in texts[:max_reviews]),
         ]
-        prompt = writer.write(ids[item], sources, split)
-        if prompt is None:
-            empty.append(ids[item])
-        else:
-            prompts.append(prompt)
+
+    prompts, empty = writer.write_all(
+        (
+            (ids[item], sources(item, users))
+            for item, users in enumerate(pairs.users_of_items())
+        ),
+        split,
+    )
     if empty and not skip_empty:
         raise ValueError(
             f'Nothing is known of {len(empty)} of {len(ids)} items, first id '

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pyg_darec.profiles.clean_text import clean_text
@@ -84,6 +84,22 @@ class PromptWriter:
                 return Prompt(id, text, self.template.system, split)
             # The tokens of a whole are not always those of its parts.
             room -= excess
+
+    def write_all(
+        self,
+        sources: Iterable[tuple[Id, Sequence[Source]]],
+        split: str | None,
+    ) -> tuple[list[Prompt], list[Id]]:
+        r"""Writes the prompts of nodes, and tells those without a text."""
+        prompts: list[Prompt] = []
+        empty: list[Id] = []
+        for id, some in sources:
+            prompt = self.write(id, some, split)
+            if prompt is None:
+                empty.append(id)
+            else:
+                prompts.append(prompt)
+        return prompts, empty
 
     def _clean(self, text: str) -> str:
         return clean_text(bound_text(text, self.max_tokens))

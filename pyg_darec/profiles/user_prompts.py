@@ -70,19 +70,23 @@ def user_prompts(
     pairs = TrainingPairs(data, edge_type, seed)
     profile = _item_profiles(data, edge_type[2], len(pairs.item_ids))
     review_of = pairs.reviews(reviews)
-    prompts, empty = [], []
-    for user, items in enumerate(pairs.items_of_users()):
-        sources = []
+
+    def sources(user: int, items: Sequence[int]) -> list[Source]:
+        out = []
         # A review right after its item: neither is of use without the other.
         for n, item in enumerate(items[:max_items], start=1):
             review = review_of.get((user, item), '')
-            sources.append(Source('items', f'{n}. ', profile[item]))
-            sources.append(Source('reviews', f'{n}. ', review))
-        prompt = writer.write(pairs.user_ids[user], sources, pairs.split)
-        if prompt is None:
-            empty.append(pairs.user_ids[user])
-        else:
-            prompts.append(prompt)
+            out.append(Source('items', f'{n}. ', profile[item]))
+            out.append(Source('reviews', f'{n}. ', review))
+        return out
+
+    prompts, empty = writer.write_all(
+        (
+            (pairs.user_ids[user], sources(user, items))
+            for user, items in enumerate(pairs.items_of_users())
+        ),
+        pairs.split,
+    )
     if empty and not skip_empty:
         raise ValueError(
             f'Nothing is known of {len(empty)} of {len(pairs.user_ids)} '

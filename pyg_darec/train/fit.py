@@ -42,6 +42,7 @@ from pyg_darec.train.training_loss import (
 from pyg_darec.train.validation import (
     check_weights,
     choose_monitor,
+    observe,
     validate,
 )
 from pyg_darec.train.weights import save_model
@@ -230,7 +231,7 @@ def fit(
             if pause and monitor is not None and net.is_ready(epoch):
                 row |= validate(net, graph, monitor)
             if pause and watch is not None:
-                row |= _watched(watch, row)
+                row |= observe(watch, row)
             result = FitResult([*result.history, row], monitor)
             if pause and result.best_epoch == epoch:
                 best = _snapshot(model)
@@ -245,19 +246,6 @@ def fit(
         if folder is not None and rank == 0:
             save_model(model, folder / 'model.safetensors')
     return result
-
-
-def _watched(
-    watch: Callable[[], Mapping[str, float]], row: Mapping[str, float]
-) -> dict[str, float]:
-    values = {name: float(value) for name, value in watch().items()}
-    taken = sorted(values.keys() & row.keys())
-    if taken:
-        raise ValueError(
-            "'watch' needs other names than those of the losses and metrics "
-            f'(got {taken})'
-        )
-    return values
 
 
 def _check_arguments(

@@ -1,6 +1,7 @@
 """What decides which epoch was best."""
 
 import re
+from collections.abc import Callable, Mapping
 
 from torch.nn import Module
 
@@ -44,6 +45,24 @@ def validate(
 ) -> dict[str, float]:
     r"""The validation metrics at the depth of :obj:`monitor`."""
     return evaluate(model, graph, split='val', ks=(_k(monitor),))
+
+
+def observe(
+    watch: Callable[[], Mapping[str, float]], row: Mapping[str, float]
+) -> dict[str, float]:
+    r"""What a caller watches besides the losses and metrics in a row.
+
+    Raises:
+        ValueError: If it has the name of one of them.
+    """
+    values = {name: float(value) for name, value in watch().items()}
+    taken = sorted(values.keys() & row.keys())
+    if taken:
+        raise ValueError(
+            "'watch' needs other names than those of the losses and metrics "
+            f'(got {taken})'
+        )
+    return values
 
 
 def check_weights(model: Module, epoch: int) -> None:

@@ -112,8 +112,7 @@ class Diagnostics:
         users, positives, negatives = (index.to(device) for index in batch)
         batch = users, positives, negatives
         with torch.enable_grad():
-            terms = self.model.step(graph, batch).terms
-            terms = {**terms, **self.model.regularize(batch)}
+            terms = self.model.loss_terms(graph, batch)
         params = [p for p in self.model.model.parameters() if p.requires_grad]
         values = {}
         for name, term in terms.items():
