@@ -26,7 +26,6 @@ docs: $(VENV)/.docs
 YELP ?= data/yelp
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/propagation.py
-	$(BIN)/python benchmarks/training_step.py --root $(YELP)
 	$(BIN)/python benchmarks/evaluation.py --root $(YELP)
 	$(BIN)/python benchmarks/steps.py --root $(YELP)
 	$(BIN)/python benchmarks/backbones.py --root $(YELP) \

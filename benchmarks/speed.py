@@ -72,6 +72,8 @@ FAMILIES = {
 }
 # How often a round repeats what is short, after how many untimed calls.
 REPEATS = {'step': (3, 1), 'propagate': (5, 2)}
+# What has been timed for so many seconds in all is left out of further rounds.
+ENOUGH = 60.0
 Result = dict[str, Any]
 
 
@@ -145,9 +147,11 @@ class Benchmark:
             # Slow, and there to be compared with 'evaluate' once.
             if do == 'evaluate_default' and turn != 1:
                 continue
+            known = figures.setdefault(do, {'seconds': [], 'peak_mib': 0.0})
+            if sum(known['seconds']) > ENOUGH:
+                continue
             repeats, settle = REPEATS.get(do, (1, 0)) if turn else (1, 0)
             reply = child.ask(do, repeats=repeats, settle=settle)
-            known = figures.setdefault(do, {'seconds': [], 'peak_mib': 0.0})
             known['peak_mib'] = max(known['peak_mib'], reply['peak_mib'])
             if turn:
                 known['seconds'] += reply['seconds']

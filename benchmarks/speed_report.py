@@ -155,6 +155,10 @@ def figures_table(result: Result) -> list[str]:
     rows = {
         'epoch, RecBole / ours': ('5', of('epoch', 'RecBole LightGCN', ours)),
         'epoch, PyG / ours': ('10', of('epoch', 'PyG LightGCN', ours)),
+        'epoch with edge dropout, plain / ours': (
+            '',
+            of('epoch', 'plain LightGCN', base),
+        ),
         'propagation, share of bandwidth': ('60 %', share(result, ours)),
         'DaRecAlign step / backbone': (
             'at most 1.3',

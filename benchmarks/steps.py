@@ -19,8 +19,9 @@ from typing import Any
 import torch
 from plain_models import PLAIN, PlainGraph
 from timing import alternate, describe, machine, print_speedup, summary
-from training_step import graph_of
 
+from pyg_darec.datasets import Yelp
+from pyg_darec.graph import BipartiteGraph, as_graph
 from pyg_darec.loader import PairLoader
 from pyg_darec.recipes import load_recipe
 
@@ -32,6 +33,16 @@ QUIET: dict[str, dict[str, float]] = {
     'SimGCL': {'eps': 0.0},
     'LightGCL': {'edge_dropout': 0.0},
 }
+
+
+def graph_of(root: str | None) -> BipartiteGraph:
+    if root is not None:
+        return as_graph(Yelp(root)[0])
+    torch.manual_seed(0)
+    pairs = torch.stack(
+        [torch.randint(n, (167_000,)) for n in (11_091, 11_010)]
+    )
+    return BipartiteGraph(pairs, 11_091, 11_010)
 
 
 def compare(name: str, graph: Any, rounds: int, batch: Any) -> dict[str, Any]:

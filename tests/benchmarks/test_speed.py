@@ -57,6 +57,21 @@ def test_runs(
     assert json.loads((tmp_path / 'speed.json').read_text()) == result
 
 
+def test_what_takes_long_is_repeated_less(tmp_path: Path) -> None:
+    class Slow:
+        operations = ('epoch',)
+
+        def ask(self, do: str, **options: int) -> dict[str, Any]:
+            return {'seconds': [40.0], 'peak_mib': 1.0}
+
+    args = argparse.Namespace(output=tmp_path / 'speed.json')
+    benchmark = Benchmark(args, {'settings': {}})
+    figures: dict[str, Any] = {}
+    for turn in range(9):
+        benchmark.take_turn(Slow(), figures, turn)  # type: ignore[arg-type]
+    assert figures['epoch']['seconds'] == [40.0, 40.0]
+
+
 def test_convergence(tmp_path: Path) -> None:
     split = Split.random(60, 50, 900)
     args = argparse.Namespace(

@@ -105,7 +105,7 @@ class ProfileInjection(LazyModuleMixin, Module):
         profiles say.
         """
         if torch.compiler.is_compiling():
-            prepared = _PREPARED[self][2]  # by 'renew'
+            prepared = _PREPARED[self].profiles  # by 'renew'
         else:
             prepared = self.prepare(graph)
         pair = zip(KINDS, (user, item), strict=True)
@@ -139,28 +139,15 @@ class ProfileInjection(LazyModuleMixin, Module):
         interactions do not bear out.
         """
         known = _PREPARED.get(self)
-        if known is None or known[0] != self._state(graph):
+        if known is None or not known.is_of(self, graph):
             self._fit(graph)
             profiles = {
                 kind: self._reduce(kind, x)
                 for kind, x in graph.llm_x.items()
                 if self._space(kind).trust > 0
             }
-            # Holding the sources keeps their ids from being given to others.
-            held = list(graph.llm_x.values())
-            known = _PREPARED[self] = self._state(graph), held, profiles
-        return known[2]
-
-    def _state(self, graph: BipartiteGraph) -> list[Any]:
-        """What the result depends on. Loading weights changes buffers in
-        place, moving them makes others.
-        """
-        sources = [*graph.llm_x.values(), *self.buffers()]
-        # Tensors made in inference mode count no changes.
-        return [
-            *graph.llm_x,
-            *((id(x), x.is_inference() or x._version) for x in sources),
-        ]
+            known = _PREPARED[self] = Prepared.of(self, graph, profiles)
+        return known.profiles
 
     def _fit(self, graph: BipartiteGraph) -> None:
         known = [k for k in KINDS if k in graph.llm_x]
@@ -190,11 +177,69 @@ class ProfileInjection(LazyModuleMixin, Module):
         return Profiles(share * self.profile_weight * reduced, near)
 
 
-# The profiles that a module saw last and what it made of them. Nothing that a
-# copy or a saved file of the module should hold.
-_PREPARED: WeakKeyDictionary[
-    ProfileInjection, tuple[list[Any], list[Tensor], dict[str, Profiles]]
-] = WeakKeyDictionary()
+class Prepared(NamedTuple):
+    """What profiles were reduced to, and all that it depends on."""
+
+    # Holding the profiles keeps their ids from being given to others.
+    sources: dict[str, Tensor]
+    source_versions: list[int]
+    buffer_versions: list[tuple[int, int]]
+    buffers: list[Tensor]
+    profiles: dict[str, Profiles]
+
+    @classmethod
+    def of(
+        cls,
+        module: ProfileInjection,
+        graph: BipartiteGraph,
+        profiles: dict[str, Profiles],
+    ) -> 'Prepared':
+        sources = dict(graph.llm_x)
+        return cls(
+            sources,
+            [_version(x) for x in sources.values()],
+            [(id(x), _version(x)) for x in module.buffers()],
+            [x.clone() for x in module.buffers()],
+            profiles,
+        )
+
+    def is_of(self, module: ProfileInjection, graph: BipartiteGraph) -> bool:
+        """Loading weights changes buffers in place, moving them makes others;
+        those of the weights that a training saved are equal all the same,
+        which is looked at only then.
+        """
+        sources = graph.llm_x
+        if [*sources] != [*self.sources] or any(
+            x is not known or _version(x) != version
+            for x, known, version in zip(
+                sources.values(),
+                self.sources.values(),
+                self.source_versions,
+                strict=True,
+            )
+        ):
+            return False
+        buffers = list(module.buffers())
+        versions = [(id(x), _version(x)) for x in buffers]
+        if versions == self.buffer_versions:
+            return True
+        is_equal = all(
+            x.device == known.device and torch.equal(x, known)
+            for x, known in zip(buffers, self.buffers, strict=True)
+        )
+        if is_equal:
+            self.buffer_versions[:] = versions
+        return is_equal
+
+
+def _version(x: Tensor) -> int:
+    # Tensors made in inference mode count no changes.
+    return -1 if x.is_inference() else x._version
+
+
+# What modules saw last and made of it. Nothing that a copy or a saved file of
+# a module should hold.
+_PREPARED: WeakKeyDictionary[ProfileInjection, Prepared] = WeakKeyDictionary()
 
 
 def _neighbors(x: Tensor, k: int, weight: float) -> Matrix:

@@ -308,3 +308,14 @@ def test_profiles_are_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
     after = model(data)[1]
     assert len(calls) == 4
     assert not torch.equal(before, after)
+
+    # Weights with the same components change nothing of it, others do.
+    state = {name: x.clone() for name, x in model.state_dict().items()}
+    model.load_state_dict(state)
+    assert torch.equal(model(data)[1], after)
+    assert len(calls) == 4
+    model.load_state_dict(
+        {k: 0.5 * x if k.endswith('basis') else x for k, x in state.items()}
+    )
+    assert not torch.equal(model(data)[1], after)
+    assert len(calls) == 6
