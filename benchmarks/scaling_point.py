@@ -30,7 +30,7 @@ ALIGNERS: dict[str, Callable[[nn.Module, int], nn.Module]] = {
     'RLMRecGenAlign': RLMRecGenAlign,
 }
 LAYERS = 3
-RANK, NEIGHBORS = 64, 10  # the defaults of DaRec
+RANK, NEIGHBORS = 64, 5  # the defaults of DaRec
 EVALUATED = 1000  # users
 Point = dict[str, Any]
 

@@ -204,7 +204,7 @@ def open_result(args: argparse.Namespace, split: Split) -> Result:
         'dim': args.dim,
         'layers': args.layers,
         'batch': args.batch,
-        'lr': 1e-3,
+        'lr': args.lr,
         'llm_dim': args.llm_dim,
         'clusters': min(1000, split.num_users // 4, split.num_items // 4),
         'seed': args.seed,
@@ -254,6 +254,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument('--dim', type=int, default=32)
     parser.add_argument('--layers', type=int, default=3)
     parser.add_argument('--batch', type=int, default=4096)
+    parser.add_argument('--lr', type=float, default=1e-3)
     parser.add_argument('--llm-dim', type=int, default=1536)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--convergence', action='store_true')

@@ -95,8 +95,8 @@ def test_needed_memory() -> None:
     assert paper['profiles'] == 8
     assert paper['parameters'] > 4
     injected = needed_mib({**POINT, 'model': 'DaRecAlign'})
-    # Eight components, and 21 neighbours of four bytes of index and value.
-    assert injected['profiles'] == 8 + 8 + 42
+    # Eight components, and 11 neighbours of four bytes of index and value.
+    assert injected['profiles'] == 8 + 8 + 22
     assert injected['activations'] > 4 + 5 * 4 + 3
 
 

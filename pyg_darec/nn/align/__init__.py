@@ -2,6 +2,7 @@
 
 from pyg_darec.nn.align.adaptor import HybridExpertAdaptor
 from pyg_darec.nn.align.base import Aligner
+from pyg_darec.nn.align.canonical import canonical_maps
 from pyg_darec.nn.align.control_rec import ControlRecAlign
 from pyg_darec.nn.align.ctrl import CTRLAlign
 from pyg_darec.nn.align.darec import DaRecAlign
@@ -26,4 +27,5 @@ __all__ = [
     'ProfileSpace',
     'RLMRecConAlign',
     'RLMRecGenAlign',
+    'canonical_maps',
 ]

@@ -43,7 +43,10 @@ class DaRecAlign(InjectingAligner):
     instead, in training and afterwards. :math:`\mathbf{W} \mathbf{x}_v`, a
     linear map of the principal components of its profile, keeps the global
     structure of profiles, and the mean over nodes with the nearest profiles
-    the local one; nothing is forced to coincide. The trust :math:`t` is
+    the local one; nothing is forced to coincide. Training starts from what
+    profiles of users and of items have in common
+    (:func:`~pyg_darec.nn.align.canonical_maps`), so that an untrained model
+    recommends by profiles already. The trust :math:`t` is
     measured before training: with shuffled profiles, the model is what it is
     alone. See :class:`~pyg_darec.nn.align.ProfileInjection`. The loss of the
     model is its own. One without embedding tables of users and items gets
@@ -84,7 +87,7 @@ class DaRecAlign(InjectingAligner):
         neighbor_weight (float, optional): The weight :math:`w_n`.
             (default: that of the preset, :obj:`1.0` or :obj:`0.0`)
         num_neighbors (int, optional): The number of nearest profiles of a
-            node. (default: :obj:`10`)
+            node. (default: :obj:`5`)
         rank (int, optional): The number of principal components of profiles.
             (default: :obj:`64`)
         num_samples (int, optional): The number of nodes :math:`\hat{N}`
@@ -144,7 +147,7 @@ class DaRecAlign(InjectingAligner):
         preset: Preset = 'default',
         profile_weight: float | None = None,
         neighbor_weight: float | None = None,
-        num_neighbors: int = 10,
+        num_neighbors: int = 5,
         rank: int = 64,
         num_samples: int | None = 4096,
         num_clusters: int = 4,

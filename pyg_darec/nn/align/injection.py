@@ -8,11 +8,15 @@ from torch.nn.init import xavier_uniform_
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from pyg_darec.graph import BipartiteGraph
+from pyg_darec.nn.align.canonical import canonical_maps
 from pyg_darec.nn.align.profile_space import ProfileSpace, agreement
 from pyg_darec.nn.functional import nearest_neighbors, normalize
 from pyg_darec.sparse import CSR, Matrix, SymmetricProduct
 
 KINDS = 'user', 'item'
+# The root mean square length of W x before training. Shorter ones train
+# slower, longer ones leave less to the embeddings of the model.
+_START = 1.6
 
 
 class Profiles(NamedTuple):
@@ -34,10 +38,13 @@ class ProfileInjection(LazyModuleMixin, Module):
     with the reduced profile :math:`\mathbf{x}_v` of a node and the trust
     :math:`t` in profiles of its type
     (:class:`~pyg_darec.nn.align.ProfileSpace`), one :math:`\mathbf{W}` for
-    users and one for items. Two nodes are neighbours if one is among the
-    :obj:`num_neighbors` whose profiles are nearest to that of the other, and
-    :math:`s_{vu}` is their cosine, divided by the square roots of the sums
-    at both. Where :math:`t = 0`, embeddings pass through unchanged.
+    users and one for items, which start as what profiles of users and of
+    items have in common in the first graph
+    (:func:`~pyg_darec.nn.align.canonical_maps`). Two nodes are neighbours if
+    one is among the :obj:`num_neighbors` whose profiles are nearest to that
+    of the other, and :math:`s_{vu}` is their cosine, divided by the square
+    roots of the sums at both. Where :math:`t = 0`, embeddings pass through
+    unchanged.
 
     A node type without profiles passes through as well.
 
@@ -166,6 +173,19 @@ class ProfileInjection(LazyModuleMixin, Module):
         trusts = agreement(graph, *reduced)
         for kind, trust in zip(KINDS, trusts, strict=True):
             self._space(kind).trust.copy_(trust)
+        if not self.has_uninitialized_params():
+            self._start(graph, reduced)
+
+    def _start(self, graph: BipartiteGraph, reduced: list[Tensor]) -> None:
+        user, item = (
+            x if self._space(kind).trust > 0 else None
+            for kind, x in zip(KINDS, reduced, strict=True)
+        )
+        weights = self._weights()
+        maps = canonical_maps(graph, user, item, self.user_weight.size(0))
+        for kind, start in zip(KINDS, maps, strict=True):
+            if start is not None:
+                weights[kind].copy_(_START * start)
 
     def _reduce(self, kind: str, x: Tensor) -> Profiles:
         space = self._space(kind)

@@ -20,7 +20,7 @@ class TestConformance(RecommenderConformance):
     expected_repr = (
         "DaRecAlign(LightGCN(30, 20, 8, num_layers=3, combine='sum'), "
         "llm_dim=12, preset='default', profile_weight=0.3, "
-        'neighbor_weight=1.0, num_neighbors=10)'
+        'neighbor_weight=1.0, num_neighbors=5)'
     )
 
     def make(self, data: HeteroData) -> DaRecAlign:
