@@ -42,8 +42,9 @@ def sizes(point: Point) -> tuple[int, int]:
 
 def needed_mib(point: Point) -> dict[str, float]:
     """What a step has to keep, in float32: parameters and the state of Adam;
-    both directions of the matrix in int32 and the pairs in int64; profiles,
-    and for the default of DaRec their components and nearest neighbours; as
+    both directions of the matrix in int32 and the pairs in int64; a key of each
+    pair and the triples of an epoch in int64, as an epoch is sampled at once;
+    profiles, and for the default of DaRec their components and nearest neighbours; as
     activations the gradients, the input and output of every propagation, the
     embeddings of the batch and, for each row that is aligned, its profile and
     the outputs of the encoders.
@@ -68,6 +69,7 @@ def needed_mib(point: Point) -> dict[str, float]:
         'parameters': weights,
         'adam': 2 * weights,
         'graph': 8 * edges + nodes,
+        'samples': (1 + 3) * 2 * edges,
         'profiles': profiles,
         'activations': weights
         + (LAYERS + 1 + is_injected) * nodes * dim

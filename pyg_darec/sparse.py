@@ -65,6 +65,14 @@ def _csr_tensor(matrix: Sequence[Tensor], num_cols: int) -> Tensor:
     )
 
 
+def _matmul(matrix: Sequence[Tensor], x: Tensor) -> Tensor:
+    csr = _csr_tensor(matrix, x.size(0))
+    out = x.new_empty(csr.size(0), x.size(1))
+    with torch.autocast(x.device.type, enabled=False):
+        # 'csr @ x' would fill one output with zeros and copy it to another.
+        return torch.addmm(out, csr, x, beta=0, out=out)
+
+
 @operator(
     'propagate(Tensor user, Tensor item, Tensor[] to_user, Tensor[] to_item)'
     ' -> (Tensor, Tensor)',
@@ -79,11 +87,7 @@ def _propagate(
     to_user: Sequence[Tensor],
     to_item: Sequence[Tensor],
 ) -> tuple[Tensor, Tensor]:
-    with torch.autocast(user.device.type, enabled=False):
-        return (
-            _csr_tensor(to_user, item.size(0)) @ item,
-            _csr_tensor(to_item, user.size(0)) @ user,
-        )
+    return _matmul(to_user, item), _matmul(to_item, user)
 
 
 @operator(
@@ -143,8 +147,7 @@ class Propagate(torch.autograd.Function):
     fake=lambda x, matrix: x.new_empty(matrix[0].numel() - 1, x.size(1)),
 )
 def _product(x: Tensor, matrix: Sequence[Tensor]) -> Tensor:
-    with torch.autocast(x.device.type, enabled=False):
-        return _csr_tensor(matrix, x.size(0)) @ x
+    return _matmul(matrix, x)
 
 
 class SymmetricProduct(torch.autograd.Function):

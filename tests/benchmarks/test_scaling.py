@@ -87,6 +87,7 @@ def test_needed_memory() -> None:
         'parameters': 4,
         'adam': 8,
         'graph': 8 + 1,
+        'samples': 8,
         'profiles': 0,
         # Gradients, the input and three layers, three embeddings a pair.
         'activations': 4 + 4 * 4 + 3,

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
 from torch import Tensor
@@ -80,12 +80,15 @@ class LightGCN(Backbone):
         self.reset_parameters()
 
     def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
-        return self.combine_layers(self.layers(graph))
+        return self.combine_layers(self._layers(graph))
 
     def layers(self, graph: BipartiteGraph) -> list[View]:
         r"""The embeddings after each propagation of :meth:`encode`, and
         before the first.
         """
+        return list(self._layers(graph))
+
+    def _layers(self, graph: BipartiteGraph) -> Iterator[View]:
         self.check_size(graph)
         if self.training:
             graph = graph.drop_edges(self.edge_dropout)
@@ -95,8 +98,9 @@ class LightGCN(Backbone):
         self,
         graphs: Sequence[BipartiteGraph],
         perturb: Callable[[Tensor], Tensor] = lambda x: x,
-    ) -> list[View]:
-        r"""Propagates over one graph a layer; returns all layers.
+    ) -> Iterator[View]:
+        r"""Propagates over one graph a layer; yields one layer after the
+        other, so that a sum of them need not hold them all.
 
         Args:
             graphs (Sequence[BipartiteGraph]): The graph of each layer.
@@ -104,20 +108,27 @@ class LightGCN(Backbone):
                 after each layer. (default: nothing)
         """
         pair = self.user_embedding.weight, self.item_embedding.weight
-        layers = [pair]
+        yield pair
         for graph in graphs:
             user, item = graph.propagate(*pair)
             pair = perturb(user), perturb(item)
-            layers.append(pair)
-        return layers
+            yield pair
 
-    def combine_layers(self, layers: Sequence[View]) -> View:
+    def combine_layers(self, layers: Iterable[View]) -> View:
         r"""The sum or the mean of the layers."""
-        user, item = layers[0]
-        for next_user, next_item in layers[1:]:
-            user, item = user + next_user, item + next_item
+        layers = iter(layers)
+        user, item = next(layers)
+        count = 1
+        for next_user, next_item in layers:
+            # Only sums are added to in place: the first layer is a parameter.
+            if count == 1:
+                user, item = user + next_user, item + next_item
+            else:
+                user += next_user
+                item += next_item
+            count += 1
         if self.combine == 'mean':
-            user, item = user / len(layers), item / len(layers)
+            user, item = user / count, item / count
         return user, item
 
     def extra_args(self) -> str:
