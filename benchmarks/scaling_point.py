@@ -44,10 +44,10 @@ def needed_mib(point: Point) -> dict[str, float]:
     """What a step has to keep, in float32: parameters and the state of Adam;
     both directions of the matrix in int32 and the pairs in int64; a key of each
     pair and the triples of an epoch in int64, as an epoch is sampled at once;
-    profiles, and for the default of DaRec their components and nearest neighbours; as
-    activations the gradients, the input and output of every propagation, the
-    embeddings of the batch and, for each row that is aligned, its profile and
-    the outputs of the encoders.
+    profiles, and for the default of DaRec their components and nearest
+    neighbours; as activations the gradients, the input and output of every
+    propagation, the embeddings of the batch and, for each row that is aligned,
+    its profile and the outputs of the encoders.
     """
     dim, llm_dim, batch = point['dim'], point['llm_dim'], point['batch']
     edges, nodes = point['edges'], point['nodes']

@@ -114,7 +114,7 @@ def test_what_does_not_fit_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert measure(POINT, timeout=1, max_gib=0.01) == {
-        'missing': 'needs 0.0 GiB or more'
+        'missing': 'needs 0.1 GiB or more'
     }
     assert measure(POINT, timeout=0.01, max_gib=1) == {
         'missing': 'took longer than 0 s'
