@@ -40,13 +40,13 @@ class DaRecAlign(InjectingAligner):
         \mathcal{N}(v)} s_{vu} \mathbf{e}_u + w_p \mathbf{W} \mathbf{x}_v
         \right)
 
-    instead, in training and afterwards. :math:`\mathbf{W} \mathbf{x}_v`, a
-    linear map of the principal components of its profile, keeps the global
-    structure of profiles, and the mean over nodes with the nearest profiles
-    the local one; nothing is forced to coincide. Training starts from what
-    profiles of users and of items have in common
+    instead, in training and afterwards. :math:`\mathbf{x}_v` is what its
+    profile has in common with those at the other end of interactions
     (:func:`~pyg_darec.nn.align.canonical_maps`), so that an untrained model
-    recommends by profiles already. The trust :math:`t` is
+    recommends by profiles already. :math:`\mathbf{W} \mathbf{x}_v`, a linear
+    map of it, keeps the global structure of profiles, and the mean over nodes
+    with the nearest profiles the local one; nothing is forced to coincide.
+    The trust :math:`t` is
     measured before training: with shuffled profiles, the model is what it is
     alone. See :class:`~pyg_darec.nn.align.ProfileInjection`. The loss of the
     model is its own. One without embedding tables of users and items gets
@@ -88,7 +88,8 @@ class DaRecAlign(InjectingAligner):
             (default: that of the preset, :obj:`1.0` or :obj:`0.0`)
         num_neighbors (int, optional): The number of nearest profiles of a
             node. (default: :obj:`5`)
-        rank (int, optional): The number of principal components of profiles.
+        rank (int, optional): The width of :math:`\mathbf{x}_v`; as many
+            principal components tell which profiles are near.
             (default: :obj:`64`)
         num_samples (int, optional): The number of nodes :math:`\hat{N}`
             that a step aligns, drawn anew each time, :obj:`None` for all.

@@ -4,7 +4,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 from torch.nn import Module, ModuleDict, UninitializedParameter
-from torch.nn.init import xavier_uniform_
+from torch.nn.init import eye_
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from pyg_darec.graph import BipartiteGraph
@@ -37,14 +37,14 @@ class ProfileInjection(LazyModuleMixin, Module):
 
     with the reduced profile :math:`\mathbf{x}_v` of a node and the trust
     :math:`t` in profiles of its type
-    (:class:`~pyg_darec.nn.align.ProfileSpace`), one :math:`\mathbf{W}` for
-    users and one for items, which start as what profiles of users and of
-    items have in common in the first graph
-    (:func:`~pyg_darec.nn.align.canonical_maps`). Two nodes are neighbours if
-    one is among the :obj:`num_neighbors` whose profiles are nearest to that
-    of the other, and :math:`s_{vu}` is their cosine, divided by the square
-    roots of the sums at both. Where :math:`t = 0`, embeddings pass through
-    unchanged.
+    (:class:`~pyg_darec.nn.align.ProfileSpace`), and one :math:`\mathbf{W}`
+    for users and one for items, which start as a multiple of the identity:
+    reduced profiles of users and of items have a space in common. Two nodes
+    are neighbours if one is among the :obj:`num_neighbors` whose profiles are
+    nearest to that of the other, by their first :math:`r` principal
+    components, and :math:`s_{vu}` is the cosine of these, divided by the
+    square roots of the sums at both. Where :math:`t = 0`, embeddings pass
+    through unchanged.
 
     A node type without profiles passes through as well.
 
@@ -101,9 +101,12 @@ class ProfileInjection(LazyModuleMixin, Module):
     def reset_parameters(self) -> None:
         for space in self.space.values():
             space.reset_parameters()  # type: ignore[operator]
-        if not self.has_uninitialized_params():
+        if self.has_uninitialized_params():
+            return
+        with torch.no_grad():
             for weight in self._weights().values():
-                xavier_uniform_(weight)
+                # What is in common comes first, and most of it first.
+                eye_(weight).mul_(_START)
 
     def forward(
         self, graph: BipartiteGraph, user: Tensor, item: Tensor
@@ -160,41 +163,36 @@ class ProfileInjection(LazyModuleMixin, Module):
         known = [k for k in KINDS if k in graph.llm_x]
         if all(self._space(kind).is_fitted for kind in known):
             return
-        reduced = []
+        components: list[Tensor] = []
         for kind, size in zip(
             KINDS, (graph.num_users, graph.num_items), strict=True
         ):
             space = self._space(kind)
             if kind in known:
                 space.fit(graph.llm_x[kind])
-                reduced.append(space(graph.llm_x[kind]))
+                components.append(space.components(graph.llm_x[kind]))
             else:
-                reduced.append(space.center.new_zeros(size, 1))
-        trusts = agreement(graph, *reduced)
+                components.append(space.center.new_zeros(size, 1))
+        trusts = agreement(graph, *(x[:, : self._rank] for x in components))
         for kind, trust in zip(KINDS, trusts, strict=True):
             self._space(kind).trust.copy_(trust)
-        if not self.has_uninitialized_params():
-            self._start(graph, reduced)
-
-    def _start(self, graph: BipartiteGraph, reduced: list[Tensor]) -> None:
         user, item = (
-            x if self._space(kind).trust > 0 else None
-            for kind, x in zip(KINDS, reduced, strict=True)
+            x if trust > 0 else None
+            for x, trust in zip(components, trusts, strict=True)
         )
-        weights = self._weights()
-        maps = canonical_maps(graph, user, item, self.user_weight.size(0))
-        for kind, start in zip(KINDS, maps, strict=True):
-            if start is not None:
-                weights[kind].copy_(_START * start)
+        maps = canonical_maps(graph, user, item, self._rank)
+        for kind, canonical in zip(KINDS, maps, strict=True):
+            if canonical is not None:
+                self._space(kind).canonical.copy_(canonical)
 
     def _reduce(self, kind: str, x: Tensor) -> Profiles:
         space = self._space(kind)
-        reduced = space(x)
         share = float(space.trust)
         weight, near = share * self.neighbor_weight, None
         if weight > 0 and self.num_neighbors > 0:
-            near = _neighbors(reduced, self.num_neighbors, weight)
-        return Profiles(share * self.profile_weight * reduced, near)
+            components = space.components(x)[:, : self._rank]
+            near = _neighbors(components, self.num_neighbors, weight)
+        return Profiles(share * self.profile_weight * space(x), near)
 
 
 class Prepared(NamedTuple):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from conformance.backbone import BACKBONES
+from conformance.canonical import formula
 from conformance.graphs import RATES, random_batch, random_data, telling_data
 from conformance.recommender import RecommenderConformance
 from torch.nn import Module
@@ -14,6 +15,8 @@ from pyg_darec import fit
 from pyg_darec.graph import BipartiteGraph, as_graph
 from pyg_darec.nn.align import DaRecAlign, injection
 from pyg_darec.nn.models import Backbone, LightGCN
+
+KINDS = 'user', 'item'
 
 
 class TestConformance(RecommenderConformance):
@@ -62,6 +65,13 @@ def dense_neighbors(x: torch.Tensor, k: int) -> torch.Tensor:
     return scale[:, None] * kept * scale[None, :]
 
 
+def components_of(x: torch.Tensor) -> torch.Tensor:
+    x = x.double()
+    x = x / x.norm(dim=1, keepdim=True)
+    u, s, _ = torch.linalg.svd(x - x.mean(0), full_matrices=False)
+    return u * s / (u * s).square().sum(1).mean().sqrt()
+
+
 @pytest.mark.parametrize('k', [3, 10])
 def test_equals_the_formula(k: int) -> None:
     """Written out in float64, with N x N matrices and an SVD."""
@@ -74,22 +84,23 @@ def test_equals_the_formula(k: int) -> None:
     out = model.eval()(data)
     assert min(trust(model, data)) > 0.5
     tables = []
-    for kind, t in zip(('user', 'item'), trust(model, data), strict=True):
-        x = data[kind].llm_x.double()
-        x = x / x.norm(dim=1, keepdim=True)
-        u, s, _ = torch.linalg.svd(x - x.mean(0), full_matrices=False)
-        reduced = u[:, :5] * s[:5]
-        near = dense_neighbors(reduced, k)
-        # Signs of components are free: compared through the map they give.
-        assert model.injection is not None
-        own = model.injection.space[kind](data[kind].llm_x)
-        scale = reduced.square().sum(1).mean().sqrt()
+    components = [components_of(data[kind].llm_x) for kind in KINDS]
+    maps = formula(as_graph(data), *(x.numpy() for x in components), 5)
+    reduced = [
+        x @ torch.from_numpy(m.T) for x, m in zip(components, maps, strict=True)
+    ]
+    assert model.injection is not None
+    own = [model.injection.space[kind](data[kind].llm_x) for kind in KINDS]
+    # Both sides of a direction may change their sign.
+    for n, m in ((0, 0), (0, 1), (1, 1)):
         assert torch.allclose(
-            own @ own.t(), reduced @ reduced.t() / scale**2, atol=1e-6
+            own[n] @ own[m].t(), reduced[n] @ reduced[m].t(), atol=1e-5
         )
-        e = backbone.get_parameter(f'{kind}_embedding.weight').detach()
-        shared = 0.7 * own @ weights(model)[kind].detach().t()
-        tables.append(e + t * (near @ e + shared))
+    for n, t in enumerate(trust(model, data)):
+        near = dense_neighbors(components[n][:, :5], k)
+        e = backbone.get_parameter(f'{KINDS[n]}_embedding.weight').detach()
+        weight = weights(model)[KINDS[n]].detach()
+        tables.append(e + t * (near @ e + 0.7 * own[n] @ weight.t()))
     plain = LightGCN.from_data(data, 8, edge_dropout=0.0).double()
     with torch.no_grad():
         plain.user_embedding.weight.copy_(tables[0])
