@@ -88,8 +88,7 @@ class DaRecAlign(InjectingAligner):
             (default: that of the preset, :obj:`1.0` or :obj:`0.0`)
         num_neighbors (int, optional): The number of nearest profiles of a
             node. (default: :obj:`5`)
-        rank (int, optional): The width of :math:`\mathbf{x}_v`; as many
-            principal components tell which profiles are near.
+        rank (int, optional): The width of :math:`\mathbf{x}_v`.
             (default: :obj:`64`)
         num_samples (int, optional): The number of nodes :math:`\hat{N}`
             that a step aligns, drawn anew each time, :obj:`None` for all.

@@ -14,9 +14,9 @@ from pyg_darec.nn.functional import nearest_neighbors, normalize
 from pyg_darec.sparse import CSR, Matrix, SymmetricProduct
 
 KINDS = 'user', 'item'
-# The root mean square length of W x before training. Shorter ones train
-# slower, longer ones leave less to the embeddings of the model.
-_START = 1.6
+# The multiple of the identity that W starts as. Less trains slower, more
+# leaves less to the embeddings of the model.
+_START = 2.0
 
 
 class Profiles(NamedTuple):
@@ -41,10 +41,9 @@ class ProfileInjection(LazyModuleMixin, Module):
     for users and one for items, which start as a multiple of the identity:
     reduced profiles of users and of items have a space in common. Two nodes
     are neighbours if one is among the :obj:`num_neighbors` whose profiles are
-    nearest to that of the other, by their first :math:`r` principal
-    components, and :math:`s_{vu}` is the cosine of these, divided by the
-    square roots of the sums at both. Where :math:`t = 0`, embeddings pass
-    through unchanged.
+    nearest to that of the other, by their principal components, and
+    :math:`s_{vu}` is the cosine of these, divided by the square roots of the
+    sums at both. Where :math:`t = 0`, embeddings pass through unchanged.
 
     A node type without profiles passes through as well.
 
@@ -173,6 +172,7 @@ class ProfileInjection(LazyModuleMixin, Module):
                 components.append(space.components(graph.llm_x[kind]))
             else:
                 components.append(space.center.new_zeros(size, 1))
+        # The first ones tell as much, and this propagates them many times.
         trusts = agreement(graph, *(x[:, : self._rank] for x in components))
         for kind, trust in zip(KINDS, trusts, strict=True):
             self._space(kind).trust.copy_(trust)
@@ -190,8 +190,7 @@ class ProfileInjection(LazyModuleMixin, Module):
         share = float(space.trust)
         weight, near = share * self.neighbor_weight, None
         if weight > 0 and self.num_neighbors > 0:
-            components = space.components(x)[:, : self._rank]
-            near = _neighbors(components, self.num_neighbors, weight)
+            near = _neighbors(space.components(x), self.num_neighbors, weight)
         return Profiles(share * self.profile_weight * space(x), near)
 
 

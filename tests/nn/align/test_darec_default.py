@@ -97,7 +97,7 @@ def test_equals_the_formula(k: int) -> None:
             own[n] @ own[m].t(), reduced[n] @ reduced[m].t(), atol=1e-5
         )
     for n, t in enumerate(trust(model, data)):
-        near = dense_neighbors(components[n][:, :5], k)
+        near = dense_neighbors(components[n], k)
         e = backbone.get_parameter(f'{KINDS[n]}_embedding.weight').detach()
         weight = weights(model)[KINDS[n]].detach()
         tables.append(e + t * (near @ e + 0.7 * own[n] @ weight.t()))
