@@ -6,8 +6,8 @@ from pyg_darec.graph import BipartiteGraph
 
 
 def power(matrix: np.ndarray, exponent: float) -> np.ndarray:
-    values, vectors_ = np.linalg.eigh(matrix)
-    return (vectors_ * values**exponent) @ vectors_.T
+    values, vectors = np.linalg.eigh(matrix)
+    return (vectors * values**exponent) @ vectors.T
 
 
 def formula(

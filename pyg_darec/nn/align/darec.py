@@ -46,11 +46,11 @@ class DaRecAlign(InjectingAligner):
     recommends by profiles already. :math:`\mathbf{W} \mathbf{x}_v`, a linear
     map of it, keeps the global structure of profiles, and the mean over nodes
     with the nearest profiles the local one; nothing is forced to coincide.
-    The trust :math:`t` is
-    measured before training: with shuffled profiles, the model is what it is
-    alone. See :class:`~pyg_darec.nn.align.ProfileInjection`. The loss of the
-    model is its own. One without embedding tables of users and items gets
-    the same on its output, and its :attr:`objective` there.
+    The trust :math:`t` is measured before training: with shuffled profiles,
+    the model is what it is alone. See
+    :class:`~pyg_darec.nn.align.ProfileInjection`. The loss of the model is
+    its own. One without embedding tables of users and items gets the same on
+    its output, and its :attr:`objective` there.
 
     **The literal form**, :obj:`preset='paper'`: four perceptrons split the
     collaborative embeddings :math:`\mathbf{E}_C` and the profile embeddings

@@ -189,9 +189,11 @@ class ProfileInjection(LazyModuleMixin, Module):
         space = self._space(kind)
         share = float(space.trust)
         weight, near = share * self.neighbor_weight, None
+        components = space.components(x)
         if weight > 0 and self.num_neighbors > 0:
-            near = _neighbors(space.components(x), self.num_neighbors, weight)
-        return Profiles(share * self.profile_weight * space(x), near)
+            near = _neighbors(components, self.num_neighbors, weight)
+        reduced = space.reduce(components)
+        return Profiles(share * self.profile_weight * reduced, near)
 
 
 class Prepared(NamedTuple):

@@ -11,8 +11,7 @@ _CHANCE = 4.0
 # less, profiles mixed with noise did more harm than good.
 _HALF = 0.1
 _NUM_SHUFFLES = 16
-# The number of principal components in which what is in common is sought:
-# nine tenths and more of the variance of real profiles.
+# The number of principal components in which what is in common is sought.
 _COMPONENTS = 256
 _UNKNOWN = -1.0
 
@@ -104,8 +103,12 @@ class ProfileSpace(Module):
         return out
 
     @torch.no_grad()
+    def reduce(self, components: Tensor) -> Tensor:
+        r"""What principal components have in common with the other side."""
+        return components @ self.canonical.t()
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.components(x) @ self.canonical.t()
+        return self.reduce(self.components(x))
 
 
 @torch.no_grad()

@@ -94,7 +94,7 @@ def test_equals_the_formula(k: int) -> None:
     # Both sides of a direction may change their sign.
     for n, m in ((0, 0), (0, 1), (1, 1)):
         assert torch.allclose(
-            own[n] @ own[m].t(), reduced[n] @ reduced[m].t(), atol=1e-5
+            own[n] @ own[m].t(), reduced[n] @ reduced[m].t(), atol=1e-6
         )
     for n, t in enumerate(trust(model, data)):
         near = dense_neighbors(components[n], k)
