@@ -1,5 +1,7 @@
 """Compiled losses are the losses."""
 
+import copy
+
 import pytest
 import torch
 from conformance.graphs import random_batch, random_data
@@ -55,3 +57,12 @@ def test_one_graph(model):
     expected = step(model.loss, model, batch)
     found = step(compiled, model, batch)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_copies_hold_no_profiles():
+    model = DaRecAlign(lightgcn(), 12).eval()
+    model.renew(GRAPH, 1, 0)
+    other = copy.deepcopy(model)
+    assert other.injection._prepared is None
+    for got, expected in zip(other(GRAPH), model(GRAPH), strict=True):
+        assert torch.equal(got, expected)

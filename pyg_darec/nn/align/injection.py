@@ -1,5 +1,4 @@
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -76,9 +75,16 @@ class ProfileInjection(LazyModuleMixin, Module):
         self.user_weight = UninitializedParameter()
         self.item_weight = UninitializedParameter()
         self._rank = min(rank, llm_dim)
+        # Here and not in a table of all modules: a compiled step would guard
+        # every row of it, and rows of modules that are gone vanish.
+        self._prepared: Prepared | None = None
         if dim is not None:
             self._materialize(dim)
             self.reset_parameters()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy or a saved file should not hold the profiles.
+        return {**self.__dict__, '_prepared': None}
 
     def _weights(self) -> dict[str, Any]:
         return {'user': self.user_weight, 'item': self.item_weight}
@@ -114,7 +120,8 @@ class ProfileInjection(LazyModuleMixin, Module):
         profiles say.
         """
         if torch.compiler.is_compiling():
-            prepared = _PREPARED[self].profiles  # by 'renew'
+            assert self._prepared is not None  # by 'renew'
+            prepared = self._prepared.profiles
         else:
             prepared = self.prepare(graph)
         pair = zip(KINDS, (user, item), strict=True)
@@ -147,7 +154,7 @@ class ProfileInjection(LazyModuleMixin, Module):
         without those of a node type that nothing is known of or that
         interactions do not bear out.
         """
-        known = _PREPARED.get(self)
+        known = self._prepared
         if known is None or not known.is_of(self, graph):
             self._fit(graph)
             profiles = {
@@ -155,7 +162,7 @@ class ProfileInjection(LazyModuleMixin, Module):
                 for kind, x in graph.llm_x.items()
                 if self._space(kind).trust > 0
             }
-            known = _PREPARED[self] = Prepared.of(self, graph, profiles)
+            known = self._prepared = Prepared.of(self, graph, profiles)
         return known.profiles
 
     def _fit(self, graph: BipartiteGraph) -> None:
@@ -254,11 +261,6 @@ class Prepared(NamedTuple):
 def _version(x: Tensor) -> int:
     # Tensors made in inference mode count no changes.
     return -1 if x.is_inference() else x._version
-
-
-# What modules saw last and made of it. Nothing that a copy or a saved file of
-# a module should hold.
-_PREPARED: WeakKeyDictionary[ProfileInjection, Prepared] = WeakKeyDictionary()
 
 
 def _neighbors(x: Tensor, k: int, weight: float) -> Matrix:
