@@ -12,7 +12,7 @@ def random_profiles(graph: BipartiteGraph, llm_dim: int) -> dict[str, Tensor]:
     """
     generator = torch.Generator().manual_seed(0)
     user, item = (
-        torch.randn(size, llm_dim, generator=generator)
+        torch.randn(size, llm_dim, generator=generator).to(graph.device)
         for size in (graph.num_users, graph.num_items)
     )
     near_user, near_item = graph.propagate(user, item)

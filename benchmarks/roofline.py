@@ -9,53 +9,51 @@ is moved once, and only matrix products count as operations.
 
 import argparse
 import json
-import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
+from timing import median_seconds
 
 WORD = 4  # bytes of a float32 and of an int32
 
 
-def median_seconds(function: Callable[[], object], repeats: int = 9) -> float:
-    function()
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
-
-
-def copy_bandwidth(mib: int = 256) -> float:
+def copy_bandwidth(mib: int = 256, device: str = 'cpu') -> float:
     """Bytes a second, those read and those written together."""
-    source = torch.ones(mib << 20, dtype=torch.uint8)
+    source = torch.ones(mib << 20, dtype=torch.uint8, device=device)
     target = torch.zeros_like(source)
-    return 2 * source.numel() / median_seconds(lambda: target.copy_(source))
+    seconds = median_seconds(lambda: target.copy_(source), device=device)
+    return 2 * source.numel() / seconds
 
 
 def matrix_rate(
-    dtype: torch.dtype, shape: tuple[int, int, int] = (2048, 2048, 2048)
+    dtype: torch.dtype,
+    shape: tuple[int, int, int] = (2048, 2048, 2048),
+    device: str = 'cpu',
 ) -> float:
     """Operations a second of a product of ``(m, k)`` and ``(k, n)``."""
     m, k, n = shape
-    a, b = torch.randn(m, k).to(dtype), torch.randn(k, n).to(dtype)
-    out = torch.empty(m, n, dtype=dtype)
-    return 2 * m * k * n / median_seconds(lambda: torch.mm(a, b, out=out))
+    a, b = (
+        torch.randn(size, device=device).to(dtype) for size in ((m, k), (k, n))
+    )
+    out = torch.empty(m, n, dtype=dtype, device=device)
+    seconds = median_seconds(lambda: torch.mm(a, b, out=out), device=device)
+    return 2 * m * k * n / seconds
 
 
-def rates() -> dict[str, float]:
+def rates(device: str = 'cpu') -> dict[str, float]:
     thin = 4096, 32, 8192
+    # A GPU has to be kept busy for longer than it takes to be told.
+    mib, square = (256, 2048) if device == 'cpu' else (4096, 8192)
+    shape = square, square, square
     return {
         'threads': torch.get_num_threads(),
-        'copy_bytes_per_second': copy_bandwidth(),
-        'float32_flops': matrix_rate(torch.float32),
-        'bfloat16_flops': matrix_rate(torch.bfloat16),
+        'copy_bytes_per_second': copy_bandwidth(mib, device),
+        'float32_flops': matrix_rate(torch.float32, shape, device),
+        'bfloat16_flops': matrix_rate(torch.bfloat16, shape, device),
         # What is left of it where the inner dimension is that of embeddings.
-        'float32_thin_flops': matrix_rate(torch.float32, thin),
-        'bfloat16_thin_flops': matrix_rate(torch.bfloat16, thin),
+        'float32_thin_flops': matrix_rate(torch.float32, thin, device),
+        'bfloat16_thin_flops': matrix_rate(torch.bfloat16, thin, device),
     }
 
 

@@ -1,9 +1,9 @@
 """One size of a synthetic graph in a process of its own: called by
-``scaling.py`` with the point as JSON, prints its measurements as JSON.
+``scaling.py`` and ``gpu.py`` with the point as JSON, prints its measurements as
+JSON.
 """
 
 import json
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from memory import current_mib, forget_peak, peak_mib
 from random_profiles import random_profiles
+from timing import median_seconds, synchronize
 from torch import Tensor, nn
 
 from pyg_darec import DaRecAlign
@@ -82,18 +83,19 @@ def needed_mib(point: Point) -> dict[str, float]:
 def random_pairs(point: Point) -> Tensor:
     """Distinct pairs with popular items, exactly as many as asked for."""
     users, items = sizes(point)
-    edges = point['edges']
+    edges, device = point['edges'], point.get('device', 'cpu')
     if edges > users * items // 2:
         raise SystemExit(f'{edges} edges are too many for {point["nodes"]}')
-    generator = torch.Generator().manual_seed(0)
-    cell = torch.empty(0, dtype=torch.long)
+    generator = torch.Generator(device).manual_seed(0)
+    on: dict[str, Any] = {'generator': generator, 'device': device}
+    cell = torch.empty(0, dtype=torch.long, device=device)
     while cell.numel() < edges:
         count = int(1.1 * (edges - cell.numel())) + 10
-        place = torch.rand(count, generator=generator, dtype=torch.double)
+        place = torch.rand(count, dtype=torch.double, **on)
         item = (place.pow_(1.5) * items).long()
-        user = torch.randint(users, (count,), generator=generator)
+        user = torch.randint(users, (count,), **on)
         cell = torch.cat([cell, user.mul_(items).add_(item)]).unique()
-    chosen = torch.randperm(cell.numel(), generator=generator)[:edges]
+    chosen = torch.randperm(cell.numel(), **on)[:edges]
     cell = cell[chosen]
     return torch.stack([cell // items, cell % items])
 
@@ -102,28 +104,21 @@ def build_graph(point: Point, pairs: Tensor) -> BipartiteGraph:
     users, items = sizes(point)
     some = torch.randperm(users)[:EVALUATED]
     held_out = torch.stack([some, torch.randint(items, some.shape)])
+    held_out = held_out.to(pairs.device)
     return BipartiteGraph(
         pairs, users, items, edge_label_index={'test': held_out}
     )
 
 
-def median_seconds(function: Callable[[], object]) -> float:
-    """At least three calls after a first one, and about a second of them."""
-    function()
-    seconds: list[float] = []
-    while len(seconds) < 3 or (sum(seconds) < 1 and len(seconds) < 15):
-        start = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
-
-
 def measure(point: Point) -> Point:
-    imports = current_mib()
+    device = point.get('device', 'cpu')
+    imports = 0.0 if device == 'cuda' else current_mib()
     torch.manual_seed(0)
     pairs = random_pairs(point)
+    synchronize(device)
     start = time.perf_counter()
     graph = build_graph(point, pairs)
+    synchronize(device)
     out: Point = {'build': time.perf_counter() - start}
     del pairs
     if point['model'] in ALIGNERS:
@@ -131,10 +126,9 @@ def measure(point: Point) -> Point:
     model: Any = LightGCN.from_data(graph, point['dim'], num_layers=LAYERS)
     if point['model'] in ALIGNERS:
         model = ALIGNERS[point['model']](model, point['llm_dim'])
+    model = model.to(device)
     adam = torch.optim.Adam(model.parameters(), fused=True)
     loader = PairLoader(graph, point['batch'])
-    out['sample'] = median_seconds(lambda: next(iter(loader)))
-    batch = next(iter(loader))
 
     def step() -> None:
         model.renew(graph, 1, 0)
@@ -148,16 +142,32 @@ def measure(point: Point) -> Point:
         model(graph)
         model.train()
 
+    def timed(function: Callable[[], object]) -> float:
+        """At least three calls after a first one, and about a second."""
+        once = median_seconds(function, 1, device)
+        repeats = min(max(round(1 / once), 3), 15)
+        return median_seconds(function, repeats, device)
+
+    out['sample'] = timed(lambda: next(iter(loader)))
+    batch = next(iter(loader))
     # With what is prepared once, such as neighbours of profiles.
+    synchronize(device)
     start = time.perf_counter()
     step()
+    synchronize(device)
     out['first'] = time.perf_counter() - start
-    forget_peak()
-    out['step'] = median_seconds(step)
-    out['peak_mib'] = peak_mib() - imports
-    out['propagate'] = median_seconds(propagate)
+    if device == 'cuda':
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        forget_peak()
+    out['step'] = timed(step)
+    if device == 'cuda':
+        out['peak_mib'] = torch.cuda.max_memory_allocated() / 2**20
+    else:
+        out['peak_mib'] = peak_mib() - imports
+    out['propagate'] = timed(propagate)
     k = min(20, graph.num_items // 2)
-    out['evaluate'] = median_seconds(lambda: evaluate(model, graph, ks=(k,)))
+    out['evaluate'] = timed(lambda: evaluate(model, graph, ks=(k,)))
     return out
 
 

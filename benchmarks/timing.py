@@ -42,6 +42,29 @@ def summary(values: list[float], scale: float = 1e3) -> dict[str, float]:
     }
 
 
+def synchronize(device: torch.device | str) -> None:
+    """Waits for what a GPU was told to do, as a clock should."""
+    if torch.device(device).type == 'cuda':
+        torch.cuda.synchronize(device)
+
+
+def median_seconds(
+    function: Callable[[], object],
+    repeats: int = 9,
+    device: torch.device | str = 'cpu',
+) -> float:
+    """Of so many calls after a first one."""
+    function()
+    seconds = []
+    for _ in range(repeats):
+        synchronize(device)
+        start = time.perf_counter()
+        function()
+        synchronize(device)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
 def describe(values: list[float]) -> str:
     s = summary(values)
     return f'{s["median"]:9.1f} ms  ({s["min"]:.1f} to {s["max"]:.1f})'
@@ -69,6 +92,8 @@ def machine() -> str:
         processor = names[0].split(':')[1].strip()
     except (OSError, IndexError):
         pass
+    if torch.cuda.is_available():
+        processor = f'{torch.cuda.get_device_name()}, {processor}'
     return (
         f'{processor}, {torch.get_num_threads()} threads, '
         f'torch {torch.__version__}'

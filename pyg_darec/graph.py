@@ -95,6 +95,9 @@ class BipartiteGraph:
         self.weight = norm.rsqrt().to(torch.get_default_dtype())
         self._cache: dict[torch.dtype, tuple[Tensor, ...]] = {}
         self._moved: dict[torch.device, BipartiteGraph] = {}
+        # A compiled step must not be the first to need it: what it made, the
+        # next one would write over.
+        self._matrices(self.weight.dtype)
 
     @classmethod
     def from_data(
@@ -255,6 +258,7 @@ class BipartiteGraph:
             elif name in ('llm_x', 'edge_label_index'):
                 moved = {k: v.to(device) for k, v in value.items()}
                 setattr(out, name, moved)
+        out._matrices(out.weight.dtype)
         return out
 
     def __repr__(self) -> str:

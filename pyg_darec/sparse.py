@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pyg_darec.operators import operator
+from pyg_darec.row_gather import can_gather, gather_rows
 
 Matrix = tuple[Tensor, Tensor, Tensor]  # row pointers, columns, values
 
@@ -66,6 +67,8 @@ def _csr_tensor(matrix: Sequence[Tensor], num_cols: int) -> Tensor:
 
 
 def _matmul(matrix: Sequence[Tensor], x: Tensor) -> Tensor:
+    if can_gather(matrix, x):
+        return gather_rows(matrix, x)
     csr = _csr_tensor(matrix, x.size(0))
     out = x.new_empty(csr.size(0), x.size(1))
     with torch.autocast(x.device.type, enabled=False):

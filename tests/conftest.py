@@ -9,6 +9,10 @@ from hypothesis import HealthCheck, settings
 _WORKERS = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))
 torch.set_num_threads(max(torch.get_num_threads() // _WORKERS, 1))
 
+# Kernels for GPUs run without one, slowly. Read when Triton is imported.
+if not torch.cuda.is_available():
+    os.environ['TRITON_INTERPRET'] = '1'
+
 # A busy machine must not fail a test: no deadline, slow inputs are fine. The
 # same examples every time, so that a red run can be repeated.
 settings.register_profile(

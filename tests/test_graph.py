@@ -247,3 +247,12 @@ def test_to() -> None:
     assert moved.source['user'].llm_x.device.type == 'meta'
     assert graph.source is not None
     assert graph.source['user'].llm_x.device.type == 'cpu'
+
+
+def test_matrices_are_there_before_the_first_step() -> None:
+    """A step that runs as a CUDA graph would write over those of its own."""
+    graph = make(3, 4, 9)
+    known = dict(graph._cache)
+    graph.propagate(torch.randn(3, 2), torch.randn(4, 2))
+    assert known
+    assert graph._cache == known

@@ -19,7 +19,7 @@ Score = Literal['backbone', 'shared', 'both']
 
 # What the presets differ in.
 _PRESETS: dict[str, dict[str, float]] = {
-    'default': {'weight': 0.0, 'profile_weight': 0.3, 'neighbor_weight': 1.0},
+    'default': {'weight': 0.0, 'profile_weight': 0.3, 'neighbor_weight': 0.5},
     'paper': {'weight': 0.1, 'profile_weight': 0.0, 'neighbor_weight': 0.0},
 }
 
@@ -85,7 +85,7 @@ class DaRecAlign(InjectingAligner):
         profile_weight (float, optional): The weight :math:`w_p`.
             (default: that of the preset, :obj:`0.3` or :obj:`0.0`)
         neighbor_weight (float, optional): The weight :math:`w_n`.
-            (default: that of the preset, :obj:`1.0` or :obj:`0.0`)
+            (default: that of the preset, :obj:`0.5` or :obj:`0.0`)
         num_neighbors (int, optional): The number of nearest profiles of a
             node. (default: :obj:`5`)
         rank (int, optional): The width of :math:`\mathbf{x}_v`.

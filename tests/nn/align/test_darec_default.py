@@ -23,7 +23,7 @@ class TestConformance(RecommenderConformance):
     expected_repr = (
         "DaRecAlign(LightGCN(30, 20, 8, num_layers=3, combine='sum'), "
         "llm_dim=12, preset='default', profile_weight=0.3, "
-        'neighbor_weight=1.0, num_neighbors=5)'
+        'neighbor_weight=0.5, num_neighbors=5)'
     )
 
     def make(self, data: HeteroData) -> DaRecAlign:
@@ -100,7 +100,7 @@ def test_equals_the_formula(k: int) -> None:
         near = dense_neighbors(components[n], k)
         e = backbone.get_parameter(f'{KINDS[n]}_embedding.weight').detach()
         weight = weights(model)[KINDS[n]].detach()
-        tables.append(e + t * (near @ e + 0.7 * own[n] @ weight.t()))
+        tables.append(e + t * (0.5 * near @ e + 0.7 * own[n] @ weight.t()))
     plain = LightGCN.from_data(data, 8, edge_dropout=0.0).double()
     with torch.no_grad():
         plain.user_embedding.weight.copy_(tables[0])
