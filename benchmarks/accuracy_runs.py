@@ -104,7 +104,7 @@ class Run:
     batch_size: int = 4096
     eval_every: int = 3
     patience: int = 5
-    lr: float = 5e-3
+    lr: float = 2e-3
     reg_weight: float | None = None
     """Of the backbone, whose default it has if it is :obj:`None`."""
     options: dict[str, Any] = field(default_factory=dict)

@@ -44,7 +44,7 @@ AXES: dict[str, dict[str, list[Any]]] = {
     },
     OURS: {
         'profile_weight': [0.0, 0.03, 0.1, 0.3, 1.0, 3.0],
-        'neighbor_weight': [0.0, 0.3, 1.0, 3.0, 10.0],
+        'neighbor_weight': [0.0, 0.25, 0.5, 1.0, 2.0, 4.0],
         'num_neighbors': [3, 5, 10, 20, 50],
         'rank': [16, 32, 64, 128, 256],
     },

@@ -51,7 +51,7 @@ def test_runs_and_resumes(
     result = read(folder)
     torch.manual_seed(1)
     model = RLMRecConAlign(LightGCN.from_data(DATA, 4), 12)
-    fit(model, DATA, epochs=2, lr=5e-3, seed=1, progress=False)
+    fit(model, DATA, epochs=2, lr=2e-3, seed=1, progress=False)
     wanted = evaluate(model, DATA, ks=(20,))
     for metric, values in result.per_user.items():
         assert result.info[metric] == wanted[metric]
@@ -81,7 +81,7 @@ def test_tuning_goes_on_as_if_not_interrupted(
     trials = json.loads((tmp_path / 'whole.json').read_text())['trials']
     assert len(trials) == whole.num_trials == 12
     assert trials[0]['params'] == {
-        'lr': 5e-3,
+        'lr': 2e-3,
         'reg_weight': 1e-6,
         'weight': 0.01,
         'temperature': 0.2,
