@@ -22,6 +22,7 @@ COMMON = (
     'dim',
     'epochs',
     'batch_size',
+    'precision',
     'eval_every',
     'patience',
     'num_trials',

@@ -105,6 +105,7 @@ class Run:
     eval_every: int = 3
     patience: int = 5
     lr: float = 2e-3
+    precision: str | None = None
     reg_weight: float | None = None
     """Of the backbone, whose default it has if it is :obj:`None`."""
     options: dict[str, Any] = field(default_factory=dict)
@@ -137,13 +138,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--epochs', type=int, default=Run.epochs)
     add('--batch-size', type=int, default=Run.batch_size)
     add('--lr', type=float, default=Run.lr)
+    add('--precision', help="such as 'bf16-mixed'")
     add('--threads', type=int, help='of PyTorch')
     add('--device', default='auto')
 
 
 def settings(args: argparse.Namespace) -> dict[str, Any]:
     """The arguments that every run has in common."""
-    names = ('dim', 'epochs', 'batch_size', 'lr')
+    names = ('dim', 'epochs', 'batch_size', 'lr', 'precision')
     return {name: getattr(args, name) for name in names}
 
 
@@ -188,6 +190,7 @@ def train(
         patience=run.patience,
         seed=run.seed,
         device=device,
+        precision=run.precision,
         run_dir=folder,
         resume=folder is not None,
         progress=sys.stderr.isatty(),
