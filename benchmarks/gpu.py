@@ -13,15 +13,14 @@ process of its own; ``--device cpu`` is there to check the script.
 
 import argparse
 import json
+import math
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
-from protocol import HERE, environment
 from roofline import propagation_bytes, rates
+from scaling import measure
 from scaling_point import LAYERS, build_graph, random_pairs, sizes
 from timing import machine, median_seconds
 from torch import Tensor
@@ -91,19 +90,6 @@ def compare(point: Point, to_user: Any, to_item: Any, dim: int) -> str:
     )
 
 
-def measure(point: Point, threads: int) -> Point:
-    out = subprocess.run(
-        [sys.executable, HERE / 'scaling_point.py', json.dumps(point)],
-        env=environment(threads),
-        capture_output=True,
-        text=True,
-    )
-    if out.returncode != 0:
-        raise SystemExit(f'{point} failed:\n{out.stderr}')
-    figures: Point = json.loads(out.stdout)
-    return figures
-
-
 def row(name: str, point: Point, figures: Point, copy: float) -> str:
     moved = propagation_bytes(
         *sizes(point), point['edges'], point['dim'], LAYERS
@@ -125,8 +111,8 @@ def main() -> None:
     parser.add_argument('--sizes', nargs='+', default=list(SIZES))
     parser.add_argument('--edges', type=int, help='instead of those of a size')
     parser.add_argument('--device', default='cuda')
+    parser.add_argument('--timeout', type=float, default=600, help='seconds')
     args = parser.parse_args()
-    threads = os.cpu_count() or 1
     known = rates(args.device)
     lines = [
         f'{machine()}; copies {known["copy_bytes_per_second"] / 1e9:.0f} GB/s, '
@@ -154,18 +140,21 @@ def main() -> None:
         's | first step, s | memory of a step, GiB |',
         '|---|---|---|---|---|---|---|---|---|',
     ]
-    results = []
+    results, missing = [], []
     for name, size in zip(args.sizes, points, strict=True):
         for model in MODELS[name]:
-            point = {**size, 'model': model}
-            figures = measure(point, threads)
+            point = {**size, 'model': model, 'threads': os.cpu_count() or 1}
+            figures = measure(point, args.timeout, math.inf)
+            if 'missing' in figures:
+                missing.append(f'- {name}, {model}: {figures["missing"]}')
+                continue
             results.append({'point': point, 'figures': figures})
             lines.append(
                 row(name, point, figures, known['copy_bytes_per_second'])
             )
             print(lines[-1], flush=True)
     report = {'machine': machine(), 'rates': known, 'results': results}
-    text = '\n'.join(lines) + '\n'
+    text = '\n'.join([*lines, '', *missing]).rstrip() + '\n'
     with atomic_write(args.output) as part:
         part.write_text(json.dumps(report, indent=1))
     with atomic_write(args.output.with_suffix('.md')) as part:

@@ -42,7 +42,17 @@ def test_shares_of_bandwidth() -> None:
     assert ' | 50% / ' in gpu.row('small', point, figures, 100 * 2 * once)
 
 
-def test_says_what_failed() -> None:
-    point = {**SMALL, 'edges': 10**6, 'model': 'LightGCN', 'device': 'cpu'}
-    with pytest.raises(SystemExit, match='1000000 edges are too many for 120'):
-        gpu.measure(point, threads=1)
+def test_says_what_failed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(gpu, 'SIZES', {'small': SMALL})
+    monkeypatch.setattr(gpu, 'MODELS', {'small': ['LightGCN']})
+    monkeypatch.setattr(gpu, 'rates', lambda _: dict.fromkeys(RATES, 1e9))
+    words = ['--output', str(tmp_path / 'gpu.json'), '--device', 'cpu']
+    words += ['--edges', '1000000']
+    monkeypatch.setattr(sys, 'argv', ['gpu.py', *words])
+    gpu.main()
+    out = capsys.readouterr().out
+    assert 'small, LightGCN: ended with 1: 1000000 edges are too many' in out
