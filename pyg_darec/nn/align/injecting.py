@@ -11,7 +11,7 @@ from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.injection import ProfileInjection
 from pyg_darec.nn.align.tables import call_with, input_tables, split_tables
-from pyg_darec.nn.functional import normalize, ridge_regression
+from pyg_darec.nn.functional import regression_kriging
 from pyg_darec.nn.recommender import Recommender, Step
 
 # What a model was trained on or called with last; nothing that a copy or a
@@ -101,11 +101,12 @@ class InjectingAligner(Aligner):
         self, llm_x: Tensor, kind: Literal['user', 'item'] = 'item'
     ) -> Tensor:
         r"""Embeds new users or items, of which nothing is known but their
-        profiles, in the space that is scored: by the linear map that
-        predicts the embeddings of those with interactions best from their
-        profiles (:func:`~pyg_darec.nn.functional.ridge_regression`). It
-        belongs to the data that the model saw last and is found at every
-        call, so pass all new nodes at once.
+        profiles, in the space that is scored: by what a linear map of the
+        profiles of those with interactions says of their embeddings, and by
+        what it leaves unexplained at those with the nearest profiles
+        (:func:`~pyg_darec.nn.functional.regression_kriging`). That belongs
+        to the data that the model saw last and is found at every call, so
+        pass all new nodes at once.
 
         Args:
             llm_x (torch.Tensor): Their profile embeddings.
@@ -136,5 +137,6 @@ class InjectingAligner(Aligner):
         profile = graph.llm_x[kind].to(embedding.dtype)
         degree = graph.user_degree if kind == 'user' else graph.item_degree
         known = (degree > 0) & profile.any(dim=-1)
-        fitted = ridge_regression(normalize(profile[known]), embedding[known])
-        return fitted(normalize(llm_x.to(embedding)))
+        return regression_kriging(profile[known], embedding[known])(
+            llm_x.to(embedding)
+        )

@@ -3,6 +3,7 @@
 from pyg_darec.nn.functional.collapse import effective_rank, mean_cosine
 from pyg_darec.nn.functional.contrast import info_nce, log_partition
 from pyg_darec.nn.functional.kmeans import cluster_means, kmeans, lloyd
+from pyg_darec.nn.functional.kriging import Kriging, regression_kriging
 from pyg_darec.nn.functional.neighbors import nearest_neighbors
 from pyg_darec.nn.functional.normalize import normalize
 from pyg_darec.nn.functional.ranking import (
@@ -22,6 +23,7 @@ from pyg_darec.nn.functional.structure import (
 from pyg_darec.nn.functional.uniformity import uniformity
 
 __all__ = [
+    'Kriging',
     'LinearMap',
     'bce_loss',
     'bpr_loss',
@@ -40,6 +42,7 @@ __all__ = [
     'nearest_neighbors',
     'normalize',
     'orthogonality',
+    'regression_kriging',
     'ridge_regression',
     'softmax_loss',
     'uniformity',
