@@ -48,6 +48,8 @@ class Method(NamedTuple):
     cls: type[Aligner] | None
     options: dict[str, Any]
     space: dict[str, tuple[float, float]]
+    patience: int | None = None
+    """Where that of a run would stop it too soon."""
 
 
 PLAIN, OURS, PAPER = 'plain', 'DaRec', 'DaRec-paper'
@@ -61,7 +63,11 @@ METHODS = {
     ),
     'KAR': Method(KARAlign, {}, {'weight': (0.1, 10.0)}),
     'CTRL': Method(
-        CTRLAlign, {}, {'weight': (0.1, 10.0), 'temperature': (0.05, 1.0)}
+        CTRLAlign,
+        {},
+        {'weight': (0.1, 10.0), 'temperature': (0.05, 1.0)},
+        # After its first stage, recommendations get worse for long.
+        patience=60,
     ),
     'ControlRec': Method(
         ControlRecAlign, {}, {'weight': (1e-3, 1.0), 'temperature': (0.05, 1.0)}
@@ -81,7 +87,7 @@ METHODS = {
 
 def default_value(method: str, name: str) -> Any:
     """The default of an option; that of the preset where it sets it."""
-    cls, options, _ = METHODS[method]
+    cls, options = METHODS[method][:2]
     assert cls is not None
     value = inspect.signature(cls).parameters[name].default
     if value is not None:
@@ -176,10 +182,10 @@ def train(
     torch.manual_seed(run.seed)
     own = {} if run.reg_weight is None else {'reg_weight': run.reg_weight}
     model = resolve(run.backbone).from_data(graph, run.dim, **own)
-    cls, options, _ = METHODS[run.method]
-    if cls is not None:
+    method = METHODS[run.method]
+    if method.cls is not None:
         llm_dim = graph.llm_x['item'].size(1)
-        model = cls(model, llm_dim, **options | run.options)
+        model = method.cls(model, llm_dim, **method.options | run.options)
     trained = fit(
         model,
         graph,
@@ -187,7 +193,7 @@ def train(
         batch_size=run.batch_size,
         lr=run.lr,
         eval_every=run.eval_every,
-        patience=run.patience,
+        patience=method.patience or run.patience,
         seed=run.seed,
         device=device,
         precision=run.precision,

@@ -105,7 +105,7 @@ def test_defaults_are_in_the_search_space(method: str) -> None:
 
 def test_every_method_is_trained_with_its_options() -> None:
     graph = as_graph(DATA)
-    for method, (cls, _, space) in METHODS.items():
+    for method, (cls, _, space, _) in METHODS.items():
         options = {name: high for name, (_, high) in space.items()}
         run = Run('small', 'LightGCN', method, dim=4, epochs=1, options=options)
         model, _ = accuracy_runs.train(run, graph, 'cpu')
