@@ -7,8 +7,8 @@ the graphs are synthetic. All of the graph is propagated in every step, forward
 and backward; the loss is that of a batch of pairs. A propagation's share of the
 measured copy bandwidth is given for the bytes it moves if a cache held all
 embeddings, and if it held none. Memory is what PyTorch allocated at most in a
-step, the graph and an epoch's triples included. Every row is measured in a
-process of its own; ``--device cpu`` is there to check the script.
+step, the graph and an epoch's triples included. Steps are measured in a process
+of their own for every row; ``--device cpu`` is there to check the script.
 """
 
 import argparse
@@ -49,8 +49,6 @@ MODELS = {
     'yelp': ['LightGCN', 'DaRecAlign', 'DaRecAlign paper', 'RLMRecConAlign'],
     'large': ['LightGCN', 'DaRecAlign'],
 }
-
-
 DIMS = 32, 64, 128
 
 
@@ -108,7 +106,9 @@ def row(name: str, point: Point, figures: Point, copy: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--output', type=Path, required=True)
-    parser.add_argument('--sizes', nargs='+', default=list(SIZES))
+    parser.add_argument(
+        '--sizes', nargs='+', default=list(SIZES), choices=SIZES
+    )
     parser.add_argument('--edges', type=int, help='instead of those of a size')
     parser.add_argument('--device', default='cuda')
     parser.add_argument('--timeout', type=float, default=600, help='seconds')

@@ -95,9 +95,7 @@ class BipartiteGraph:
         self.weight = norm.rsqrt().to(torch.get_default_dtype())
         self._cache: dict[torch.dtype, tuple[Tensor, ...]] = {}
         self._moved: dict[torch.device, BipartiteGraph] = {}
-        # A compiled step must not be the first to need it: what it made, the
-        # next one would write over.
-        self._matrices(self.weight.dtype)
+        self._matrices(self.weight.dtype)  # before a CUDA graph owns them
 
     @classmethod
     def from_data(

@@ -5,6 +5,7 @@ items it ranks one user at a time. That is ``evaluate_default``; ``evaluate`` is
 given batches of 1024 users.
 """
 
+import os
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ class RecBole(Contender):
     def __init__(
         self, name: str, split: Split, settings: dict[str, Any]
     ) -> None:
+        os.chdir(settings['work'])  # its logs go to the working folder
         self.split = split
         data = Path(settings['work']).resolve() / f'recbole-{name}' / 'split'
         write_atomic_files(split, data)
