@@ -9,8 +9,9 @@
 Adam, batches of 4096, evaluation every 3 epochs, patience 5 on validation
 Recall@20, one test of the best weights. Without ``--tune``, everything has its
 default and all share ``--lr``. With it, each method and the plain backbone have
-as many trials for learning rate, weight of the penalty and options of the
-method; the trials see validation interactions only.
+as many trials for learning rate, weights of the backbone's penalty and of its
+contrast if it has one, and options of the method; the trials see validation
+interactions only.
 
 Every run has a folder of its own, with the metrics of each user: a call that
 was killed continues where it was, one that is repeated does only what is

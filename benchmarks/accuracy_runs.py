@@ -7,15 +7,18 @@ import argparse
 import inspect
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from lastfm import load_lastfm
+from ml100k import load_ml100k
 from safetensors.torch import load_file, save_file
 from timing import machine
 from torch import Tensor
+from torch_geometric.data import HeteroData
 
 from pyg_darec import DaRecAlign, fit
 from pyg_darec.datasets import OnlineRetail
@@ -36,7 +39,12 @@ from pyg_darec.nn.resolver import resolve
 from pyg_darec.train.checkpoint import fingerprint
 from pyg_darec.train.result import FitResult
 
-DATASETS = ('online_retail', 'lastfm')
+# Those with texts that are encoded here, and what reads them.
+LOADERS: dict[str, Callable[..., HeteroData]] = {
+    'lastfm': load_lastfm,
+    'ml100k': load_ml100k,
+}
+DATASETS = ('online_retail', *LOADERS)
 METRICS = ('Recall@20', 'NDCG@20')
 
 
@@ -112,10 +120,9 @@ class Run:
     patience: int = 5
     lr: float = 2e-3
     precision: str | None = None
-    reg_weight: float | None = None
-    """Of the backbone, whose default it has if it is :obj:`None`."""
+    backbone_options: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
-    """Of the method, where they are not its defaults."""
+    """Of backbone and method, where they are not their defaults."""
     num_trials: int = 0
     """The budget that these settings were tuned with."""
 
@@ -137,7 +144,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--datasets', nargs='+', choices=DATASETS, default=DATASETS[:1])
     add('--root', default='data/online-retail', help='of online_retail')
     add('--lastfm', metavar='ROOT', help='holds artists.dat')
-    add('--encoder', metavar='MODEL', help='of the texts of lastfm')
+    add('--ml100k', metavar='ROOT', help='holds ml-100k.inter')
+    add('--encoder', metavar='MODEL', help='of the texts of these two')
     add('--output', type=Path, required=True)
     add('--seeds', type=int, nargs='+', default=[0, 1, 2, 3, 4])
     add('--dim', type=int, default=Run.dim)
@@ -164,11 +172,12 @@ def load_graphs(
     for name in args.datasets:
         if name == 'online_retail':
             data = OnlineRetail(args.root)[0]
-        elif args.lastfm is None or args.encoder is None:
-            parser.error('lastfm needs --lastfm ROOT and --encoder MODEL')
         else:
+            root = getattr(args, name)
+            if root is None or args.encoder is None:
+                parser.error(f'{name} needs --{name} ROOT and --encoder MODEL')
             cache = args.output / 'texts'
-            data = load_lastfm(args.lastfm, 0, args.encoder, cache)
+            data = LOADERS[name](root, 0, args.encoder, cache)
         graphs[name] = as_graph(data)
     return graphs
 
@@ -180,8 +189,9 @@ def train(
     folder: Path | None = None,
 ) -> tuple[Recommender, FitResult]:
     torch.manual_seed(run.seed)
-    own = {} if run.reg_weight is None else {'reg_weight': run.reg_weight}
-    model = resolve(run.backbone).from_data(graph, run.dim, **own)
+    model = resolve(run.backbone).from_data(
+        graph, run.dim, **run.backbone_options
+    )
     method = METHODS[run.method]
     if method.cls is not None:
         llm_dim = graph.llm_x['item'].size(1)

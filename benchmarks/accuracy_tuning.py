@@ -5,7 +5,7 @@ for every method and for the plain backbone.
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import optuna
 from accuracy_runs import (
@@ -21,8 +21,11 @@ from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.resolver import resolve
 from pyg_darec.train.checkpoint import fingerprint
 
+Space: TypeAlias = dict[str, tuple[float, float]]
+
 # Of every method, the plain backbone included.
-COMMON = {'lr': (5e-4, 1e-2), 'reg_weight': (1e-7, 1e-4)}
+LR = 5e-4, 1e-2
+REG_WEIGHT = 1e-7, 1e-4
 
 
 def tune(
@@ -49,10 +52,11 @@ def tune(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=0)
     study = optuna.create_study(direction='maximize', sampler=sampler)
-    study.enqueue_trial(defaults(run, graph))
+    backbone = resolve(run.backbone).from_data(graph, 1)
+    study.enqueue_trial(defaults(run, backbone))
     for n in range(num_trials):
         trial = study.ask()
-        params = suggest(trial, run.method)
+        params = suggest(trial, space(run.method, backbone))
         if n == len(trials):
             print(f'{run.folder}, trial {n + 1}/{num_trials} {params}')
             outcome = attempt(apply(run, params, num_trials), graph, device)
@@ -80,9 +84,24 @@ def attempt(run: Run, graph: BipartiteGraph, device: str) -> dict[str, Any]:
     }
 
 
-def suggest(trial: optuna.Trial, method: str) -> dict[str, float]:
+def backbone_space(backbone: Any) -> Space:
+    """What is tuned of a backbone: its penalty, and its own contrast if it has
+    one, with which alignment has to get along.
+    """
+    found: Space = {'reg_weight': REG_WEIGHT}
+    if hasattr(backbone, 'ssl_weight'):
+        weight = backbone.ssl_weight
+        found['ssl_weight'] = weight / 100, 10 * weight
+    return found
+
+
+def space(method: str, backbone: Any) -> Space:
+    return {'lr': LR} | backbone_space(backbone) | METHODS[method].space
+
+
+def suggest(trial: optuna.Trial, space: Space) -> dict[str, float]:
     params: dict[str, float] = {}
-    for name, (low, high) in (COMMON | METHODS[method].space).items():
+    for name, (low, high) in space.items():
         if isinstance(low, int) and isinstance(high, int):
             params[name] = trial.suggest_int(name, low, high, log=True)
         else:
@@ -90,16 +109,21 @@ def suggest(trial: optuna.Trial, method: str) -> dict[str, float]:
     return params
 
 
-def defaults(run: Run, graph: BipartiteGraph) -> dict[str, float]:
-    backbone: Any = resolve(run.backbone).from_data(graph, 1)
-    own = {
-        name: default_value(run.method, name)
-        for name in METHODS[run.method].space
-    }
-    return {'lr': run.lr, 'reg_weight': backbone.reg_weight, **own}
+def defaults(run: Run, backbone: Any) -> dict[str, float]:
+    of_backbone = {k: getattr(backbone, k) for k in backbone_space(backbone)}
+    own = {k: default_value(run.method, k) for k in METHODS[run.method].space}
+    return {'lr': run.lr, **of_backbone, **own}
 
 
 def apply(run: Run, params: dict[str, float], num_trials: int) -> Run:
-    own = {k: v for k, v in params.items() if k not in COMMON}
-    common = {k: v for k, v in params.items() if k in COMMON}
-    return replace(run, **common, options=own, num_trials=num_trials)
+    own = {k: v for k, v in params.items() if k in METHODS[run.method].space}
+    of_backbone = {
+        k: v for k, v in params.items() if k != 'lr' and k not in own
+    }
+    return replace(
+        run,
+        lr=params['lr'],
+        backbone_options=of_backbone,
+        options=own,
+        num_trials=num_trials,
+    )

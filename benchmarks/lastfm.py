@@ -8,19 +8,12 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import pandas as pd
+from text_data import with_texts
 from torch_geometric.data import HeteroData
 
-from pyg_darec.datasets import from_table
-from pyg_darec.datasets.purchase_profiles import purchase_profiles
-from pyg_darec.graph import EDGE_TYPE
 from pyg_darec.profiles.encoder import Encoder
-from pyg_darec.transforms import (
-    AttachProfileEmbeddings,
-    KCore,
-    SplitInteractions,
-)
 
-NUM_TAGS, NUM_ARTISTS = 8, 15
+NUM_TAGS = 8
 
 
 def load_lastfm(
@@ -29,37 +22,21 @@ def load_lastfm(
     encoder: Encoder | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> HeteroData:
-    """The 5-core of who listened to whom, split 3:1:1 at random. The text of
-    an artist is the name and the most frequent tags, the text of a listener
-    the artists of the training interactions that are most typical.
+    """Who listened to whom, see :func:`with_texts`. The text of an artist is
+    the name and the most frequent tags.
 
     Args:
         root: The folder of artists.dat, tags.dat, user_artists.dat and
             user_taggedartists.dat.
-        seed: The seed of the split.
-        encoder: What embeds the texts as ``llm_x``, such as the name of a
-            sentence-transformers model; without one, there are only texts.
-        cache_dir: The folder to keep embeddings in.
     """
-    table = read(root, 'user_artists.dat', ['userID', 'artistID'])
-    data = from_table(table, user='userID', item='artistID')
-    data = SplitInteractions('random', seed=seed)(KCore(5)(data))
-    artists = describe_artists(root, data['item'].id)
-    data['item'].profile = artists
-    listened = purchase_profiles(
-        data[EDGE_TYPE].edge_index,
-        [''] * data['user'].num_nodes,
-        artists,
-        NUM_ARTISTS,
+    return with_texts(
+        read(root, 'user_artists.dat', ['userID', 'artistID']),
+        lambda ids: describe_artists(root, ids),
+        'Listener of',
+        seed,
+        encoder,
+        cache_dir,
     )
-    data['user'].profile = [
-        'Listener of: ' + text.split(': ', 1)[1] for text in listened
-    ]
-    if encoder is not None:
-        data = AttachProfileEmbeddings(encoder=encoder, cache_dir=cache_dir)(
-            data
-        )
-    return data
 
 
 def describe_artists(root: str | os.PathLike[str], ids: list[int]) -> list[str]:
