@@ -2,17 +2,15 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import Module, ModuleDict, UninitializedParameter
+from torch.nn import Module, UninitializedParameter
 from torch.nn.init import eye_
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from pyg_darec.graph import BipartiteGraph
-from pyg_darec.nn.align.canonical import canonical_maps
-from pyg_darec.nn.align.profile_space import ProfileSpace, agreement
+from pyg_darec.nn.align.profile_space import KINDS, ProfileSpace
 from pyg_darec.nn.functional import nearest_neighbors, normalize
 from pyg_darec.sparse import CSR, Matrix, SymmetricProduct
 
-KINDS = 'user', 'item'
 # The multiple of the identity that W starts as. Less trains slower, more
 # leaves less to the embeddings of the model.
 _START = 2.0
@@ -22,7 +20,7 @@ class Profiles(NamedTuple):
     """What is computed of the profiles of one node type once."""
 
     x: Tensor  # reduced and weighted, (N, r)
-    # of the nearest profiles and the node itself, (N, N), if they are used
+    # Of the nearest profiles and the node itself, (N, N), if they are used.
     neighbors: Matrix | None
 
 
@@ -34,17 +32,15 @@ class ProfileInjection(LazyModuleMixin, Module):
         \mathcal{N}(v)} s_{vu} \mathbf{e}_u + w_p \mathbf{W} \mathbf{x}_v
         \right),
 
-    with the reduced profile :math:`\mathbf{x}_v` of a node and the trust
-    :math:`t` in profiles of its type
+    with the reduced profile :math:`\mathbf{x}_v` of a node, to which those of
+    its neighbours in the graph contribute, and the trust :math:`t` in profiles
     (:class:`~pyg_darec.nn.align.ProfileSpace`), and one :math:`\mathbf{W}`
     for users and one for items, which start as a multiple of the identity:
     reduced profiles of users and of items have a space in common. Two nodes
     are neighbours if one is among the :obj:`num_neighbors` whose profiles are
-    nearest to that of the other, by their principal components, and
+    nearest to that of the other, by :math:`d(\mathbf{Z})` there, and
     :math:`s_{vu}` is the cosine of these, divided by the square roots of the
     sums at both. Where :math:`t = 0`, embeddings pass through unchanged.
-
-    A node type without profiles passes through as well.
 
     Args:
         llm_dim (int): The width of the profile embeddings.
@@ -71,10 +67,9 @@ class ProfileInjection(LazyModuleMixin, Module):
         self.profile_weight = profile_weight
         self.neighbor_weight = neighbor_weight
         self.num_neighbors = num_neighbors
-        self.space = ModuleDict({k: ProfileSpace(llm_dim, rank) for k in KINDS})
+        self.space = ProfileSpace(llm_dim, rank)
         self.user_weight = UninitializedParameter()
         self.item_weight = UninitializedParameter()
-        self._rank = min(rank, llm_dim)
         # Here and not in a table of all modules: a compiled step would guard
         # every row of it, and rows of modules that are gone vanish.
         self._prepared: Prepared | None = None
@@ -91,7 +86,7 @@ class ProfileInjection(LazyModuleMixin, Module):
 
     def _materialize(self, dim: int) -> None:
         for weight in self._weights().values():
-            weight.materialize((dim, self._rank))
+            weight.materialize((dim, self.space.rank))
 
     def initialize_parameters(
         self, graph: BipartiteGraph, user: Tensor, item: Tensor
@@ -104,8 +99,7 @@ class ProfileInjection(LazyModuleMixin, Module):
             self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        for space in self.space.values():
-            space.reset_parameters()  # type: ignore[operator]
+        self.space.reset_parameters()
         if self.has_uninitialized_params():
             return
         with torch.no_grad():
@@ -142,71 +136,40 @@ class ProfileInjection(LazyModuleMixin, Module):
             x = SymmetricProduct.apply(x, ptr, col, value.to(x.dtype))
         return torch.addmm(x, known.x.to(x.dtype), weight.t())
 
-    def _space(self, kind: str) -> ProfileSpace:
-        space = self.space[kind]
-        assert isinstance(space, ProfileSpace)  # for the type checker
-        return space
-
     @torch.inference_mode(False)
     @torch.no_grad()
     def prepare(self, graph: BipartiteGraph) -> dict[str, Profiles]:
         r"""What the profiles of :obj:`graph` are reduced to, computed once;
-        without those of a node type that nothing is known of or that
-        interactions do not bear out.
+        nothing where interactions do not bear them out.
         """
         known = self._prepared
         if known is None or not known.is_of(self, graph):
-            self._fit(graph)
-            profiles = {
-                kind: self._reduce(kind, x)
-                for kind, x in graph.llm_x.items()
-                if self._space(kind).trust > 0
-            }
+            if not self.space.is_fitted(graph):
+                self.space.fit(graph)
+            profiles = self._reduce(graph)
             known = self._prepared = Prepared.of(self, graph, profiles)
         return known.profiles
 
-    def _fit(self, graph: BipartiteGraph) -> None:
-        known = [k for k in KINDS if k in graph.llm_x]
-        if all(self._space(kind).is_fitted for kind in known):
-            return
-        components: list[Tensor] = []
-        for kind, size in zip(
-            KINDS, (graph.num_users, graph.num_items), strict=True
+    def _reduce(self, graph: BipartiteGraph) -> dict[str, Profiles]:
+        trust = float(self.space.trust.max())
+        if trust <= 0:
+            return {}
+        weight, pair = trust * self.neighbor_weight, self.space.mix(graph)
+        out = {}
+        for kind, x, reduced in zip(
+            KINDS, pair, self.space.reduce(*pair), strict=True
         ):
-            space = self._space(kind)
-            if kind in known:
-                space.fit(graph.llm_x[kind])
-                components.append(space.components(graph.llm_x[kind]))
-            else:
-                components.append(space.center.new_zeros(size, 1))
-        # The first ones tell as much, and this propagates them many times.
-        trusts = agreement(graph, *(x[:, : self._rank] for x in components))
-        for kind, trust in zip(KINDS, trusts, strict=True):
-            self._space(kind).trust.copy_(trust)
-        user, item = (
-            x if trust > 0 else None
-            for x, trust in zip(components, trusts, strict=True)
-        )
-        maps = canonical_maps(graph, user, item, self._rank)
-        for kind, canonical in zip(KINDS, maps, strict=True):
-            if canonical is not None:
-                self._space(kind).canonical.copy_(canonical)
-
-    def _reduce(self, kind: str, x: Tensor) -> Profiles:
-        space = self._space(kind)
-        share = float(space.trust)
-        weight, near = share * self.neighbor_weight, None
-        components = space.components(x)
-        if weight > 0 and self.num_neighbors > 0:
-            near = _neighbors(components, self.num_neighbors, weight)
-        reduced = space.reduce(components)
-        return Profiles(share * self.profile_weight * reduced, near)
+            near = None
+            if weight > 0 and self.num_neighbors > 0:
+                near = _neighbors(x, self.num_neighbors, weight)
+            out[kind] = Profiles(trust * self.profile_weight * reduced, near)
+        return out
 
 
 class Prepared(NamedTuple):
     """What profiles were reduced to, and all that it depends on."""
 
-    # Holding the profiles keeps their ids from being given to others.
+    # Holding them keeps their ids from being given to others.
     sources: dict[str, Tensor]
     source_versions: list[int]
     buffer_versions: list[tuple[int, int]]
@@ -220,7 +183,7 @@ class Prepared(NamedTuple):
         graph: BipartiteGraph,
         profiles: dict[str, Profiles],
     ) -> 'Prepared':
-        sources = dict(graph.llm_x)
+        sources = _sources(graph)
         return cls(
             sources,
             [_version(x) for x in sources.values()],
@@ -234,7 +197,7 @@ class Prepared(NamedTuple):
         those of the weights that a training saved are equal all the same,
         which is looked at only then.
         """
-        sources = graph.llm_x
+        sources = _sources(graph)
         if [*sources] != [*self.sources] or any(
             x is not known or _version(x) != version
             for x, known, version in zip(
@@ -256,6 +219,10 @@ class Prepared(NamedTuple):
         if is_equal:
             self.buffer_versions[:] = versions
         return is_equal
+
+
+def _sources(graph: BipartiteGraph) -> dict[str, Tensor]:
+    return {**graph.llm_x, 'edge_index': graph.edge_index}
 
 
 def _version(x: Tensor) -> int:

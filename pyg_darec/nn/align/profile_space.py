@@ -3,13 +3,20 @@ from torch import Tensor
 from torch.nn import Module
 
 from pyg_darec.graph import BipartiteGraph
+from pyg_darec.nn.align.canonical import canonical_maps
 from pyg_darec.nn.functional import normalize
+
+KINDS = 'user', 'item'
 
 # Agreement of so many standard deviations is taken for chance.
 _CHANCE = 4.0
 # The agreement, as a mean cosine, at which profiles are trusted by half. With
-# less, profiles mixed with noise did more harm than good.
-_HALF = 0.1
+# much less, profiles mixed with noise did more harm than good.
+_HALF = 0.05
+# What the profiles of its users count in that of an item, beside its own.
+_OF_USERS = 0.5
+# So many components are propagated together, to save memory.
+_CHUNK = 64
 _NUM_SHUFFLES = 16
 # The number of principal components in which what is in common is sought.
 _COMPONENTS = 256
@@ -17,39 +24,50 @@ _UNKNOWN = -1.0
 
 
 class ProfileSpace(Module):
-    r"""What profile embeddings of one node type are reduced to: unit rows,
-    centred, on their first principal components, and of these what profiles
-    at the two ends of an interaction have in common
-    (:func:`~pyg_darec.nn.align.canonical_maps`). Real profiles share most of
-    their direction, which says nothing about a node, and most of the rest
-    says nothing about behaviour.
+    r"""What the profile embeddings of users and items are reduced to.
 
-    A row of zeros stands for a missing profile. It counts nowhere and stays
-    zero.
-
-    Beside the reduced profiles belongs a :attr:`trust` in :math:`[0, 1]`,
-    how far the profiles agree with the interactions. With :math:`a` the mean
-    cosine of two nodes that share a neighbour in the graph, and :math:`\mu`,
-    :math:`\sigma` its mean and deviation when profiles are shuffled, and
-    :math:`g = a - \mu`,
+    Real profiles share most of their direction, which says nothing about a
+    node. With :math:`d(\cdot)` for rows of unit length, centred, and of unit
+    length again, profiles become :math:`d(\mathbf{X})` on the first principal
+    components of both sides. Interactions make of one profile that of the
+    company it keeps,
 
     .. math::
-        \textrm{trust} = \max \left( 0, 1 - \left( \frac{4 \sigma}{g}
-        \right)^2 \right) \cdot \frac{g^2}{g^2 + 0.1^2}, \quad g > 0,
+        \mathbf{Z}_u &= r_u \, d(\mathbf{X}_u) + r_i \,
+        d(\mathbf{M}_u \, d(\mathbf{X}_i)), \\
+        \mathbf{Z}_i &= r_i \, d(\mathbf{X}_i) + \tfrac{1}{2} \,
+        d(\mathbf{M}_i \, \mathbf{Z}_u),
+
+    with the mean :math:`\mathbf{M}_u` over the items of a user, and
+    :math:`\mathbf{M}_i` over the users of an item. So a node without a
+    profile has what its interactions say. Of :math:`d(\mathbf{Z})`, the
+    vectors :math:`\mathbf{x}` are what the two ends of an interaction have in
+    common (:func:`~pyg_darec.nn.align.canonical_maps`).
+
+    A row of zeros stands for a missing profile and counts nowhere.
+
+    Beside these vectors belongs a :attr:`trust` in :math:`[0, 1]` in the
+    profiles of users, and in those of items: how far they agree with the
+    interactions. With :math:`a` the mean cosine of two nodes that share a
+    neighbour in the graph, and :math:`\mu`, :math:`\sigma` its mean and
+    deviation when profiles are shuffled, and :math:`g = a - \mu`,
+
+    .. math::
+        t = \max \left( 0, 1 - \left( \frac{4 \sigma}{g}
+        \right)^2 \right) \cdot \frac{g^2}{g^2 + 0.05^2}, \quad g > 0,
 
     and else 0. The first factor is 0 for noise and 1 for any agreement that
-    is no chance; the second shrinks what is sure, but little.
+    is no chance; the second shrinks what is sure, but little. Each side
+    counts in proportion, :math:`r_u = t_u / \max(t_u, t_i)`, and the larger
+    trust is that in the result.
 
-    All of it is found on the first graph, and saved with the weights.
+    Centres, components, maps and trust are found on the first graph, and
+    saved with the weights.
 
     Args:
         llm_dim (int): The width :math:`D` of the profile embeddings.
         rank (int): The width :math:`r` of reduced profiles, cut to
             :math:`D`.
-
-    Shapes:
-        - **input:** :math:`(N, D)`
-        - **output:** :math:`(N, r)`
     """
 
     center: Tensor
@@ -60,64 +78,127 @@ class ProfileSpace(Module):
     def __init__(self, llm_dim: int, rank: int) -> None:
         super().__init__()
         width = min(max(rank, _COMPONENTS), llm_dim)
-        self.register_buffer('center', torch.zeros(llm_dim))
+        self.rank = min(rank, llm_dim)
+        # Of users and of items.
+        self.register_buffer('center', torch.zeros(2, llm_dim))
         self.register_buffer('basis', torch.zeros(llm_dim, width))
-        self.register_buffer('canonical', torch.zeros(min(rank, width), width))
-        self.register_buffer('trust', torch.tensor(_UNKNOWN))
-
-    @property
-    def is_fitted(self) -> bool:
-        return bool(self.trust != _UNKNOWN)
+        self.register_buffer('canonical', torch.zeros(2, self.rank, width))
+        self.register_buffer('trust', torch.full((2,), _UNKNOWN))
 
     def reset_parameters(self) -> None:
         self.trust.fill_(_UNKNOWN)
 
+    def is_fitted(self, graph: BipartiteGraph) -> bool:
+        r"""Whether all kinds of profiles of the graph were seen before."""
+        trust = dict(zip(KINDS, self.trust.tolist(), strict=True))
+        return all(trust[kind] != _UNKNOWN for kind in graph.llm_x)
+
     @torch.no_grad()
-    def fit(self, x: Tensor) -> None:
-        r"""Finds centre and principal components of profile embeddings,
-        scaled to a root mean square length of one.
-        """
-        x = normalize(x.to(self.basis.dtype))
-        known = x.any(dim=-1, keepdim=True)
-        center = x.sum(dim=0) / known.sum().clamp(min=1)
-        x = (x - center) * known
+    def fit(self, graph: BipartiteGraph) -> None:
+        r"""Finds centres, components, trust and maps."""
+        self.center.zero_()
+        gram = self.basis.new_zeros(2 * self.basis.shape[:1])
+        for n, kind in enumerate(KINDS):
+            if kind in graph.llm_x:
+                x = normalize(graph.llm_x[kind].to(self.basis.dtype))
+                count = x.any(dim=-1).sum().clamp(min=1)
+                self.center[n] = x.sum(dim=0) / count
+                x = self._centred(graph, n)
+                gram += x.t() @ x / count
         # Ascending, and all of them: as exact as the profiles are.
-        _, vectors = torch.linalg.eigh(x.t() @ x)
-        basis = vectors[:, -self.basis.size(1) :].flip(dims=[1])
-        size = (x @ basis).square().sum() / known.sum().clamp(min=1)
-        # Of profiles that are all the same, nothing but rounding is left.
-        tiny = size <= torch.finfo(x.dtype).eps
-        basis = torch.where(tiny, 0.0, basis * size.rsqrt())
-        self.center.copy_(center)
-        self.basis.copy_(basis)
+        _, vectors = torch.linalg.eigh(gram)
+        self.basis.copy_(vectors[:, -self.basis.size(1) :].flip(dims=[1]))
+        pair = self.components(graph)
+        # The first ones tell as much, and this propagates them many times.
+        trust = agreement(graph, *(x[:, : self.rank] for x in pair))
+        is_known = [kind in graph.llm_x for kind in KINDS]
+        known = torch.tensor(is_known, device=trust.device)
+        self.trust.copy_(trust.where(known, _UNKNOWN))
+        self.canonical.zero_()
+        if self.trust.max() <= 0:
+            return
+        user, item = (x if x.any() else None for x in self._mix(graph, *pair))
+        maps = canonical_maps(graph, user, item, self.rank)
+        for n, canonical in enumerate(maps):
+            if canonical is not None:
+                self.canonical[n] = canonical
 
     @torch.no_grad()
-    def components(self, x: Tensor) -> Tensor:
-        r"""The principal components of profile embeddings, the largest
-        first.
+    def components(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
+        r"""The principal components of profiles of users
+        :math:`(U, c)` and of items :math:`(I, c)`, the largest first.
         """
-        dtype = self.basis.dtype
-        x = normalize(x.to(dtype))
-        known = x.any(dim=-1, keepdim=True)
-        out: Tensor = ((x - self.center) * known) @ self.basis
-        return out
+        return (
+            self._centred(graph, 0) @ self.basis,
+            self._centred(graph, 1) @ self.basis,
+        )
+
+    def _centred(self, graph: BipartiteGraph, n: int) -> Tensor:
+        size = (graph.num_users, graph.num_items)[n]
+        if KINDS[n] not in graph.llm_x:
+            return self.basis.new_zeros(size, self.basis.size(0))
+        x = normalize(graph.llm_x[KINDS[n]].to(self.basis.dtype))
+        return _unit(x - self.center[n] * x.any(dim=-1, keepdim=True))
 
     @torch.no_grad()
-    def reduce(self, components: Tensor) -> Tensor:
-        r"""What principal components have in common with the other side."""
-        return components @ self.canonical.t()
+    def mix(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
+        r"""What profiles come to in the company of others,
+        :math:`d(\mathbf{Z})`, of users :math:`(U, c)` and of items
+        :math:`(I, c)`.
+        """
+        return self._mix(graph, *self.components(graph))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.reduce(self.components(x))
+    def _mix(
+        self, graph: BipartiteGraph, user: Tensor, item: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        share = self.trust.clamp(min=0) / self.trust.max()
+        plain = graph.with_weight(
+            torch.ones_like(graph.weight, dtype=user.dtype)
+        )
+        of_items = _directions(_sums(plain, item, 1))
+        user = share[0] * user + share[1] * of_items
+        of_users = _directions(_sums(plain, user, 0))
+        item = share[1] * item + _OF_USERS * of_users
+        return _directions(user), _directions(item)
+
+    @torch.no_grad()
+    def reduce(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
+        r"""What both sides of :meth:`mix` have in common."""
+        return user @ self.canonical[0].t(), item @ self.canonical[1].t()
+
+
+def _unit(x: Tensor) -> Tensor:
+    """Rows of unit length; those of nothing but rounding become zero."""
+    square = x.square().sum(dim=-1, keepdim=True)
+    return normalize(x * (square > torch.finfo(x.dtype).eps))
+
+
+def _directions(x: Tensor) -> Tensor:
+    x = normalize(x)
+    known = x.any(dim=-1, keepdim=True)
+    return _unit((x - x.sum(dim=0) / known.sum().clamp(min=1)) * known)
+
+
+def _sums(plain: BipartiteGraph, x: Tensor, side: int) -> Tensor:
+    """Of the rows of neighbours, which :obj:`x` are: those of items, if
+    :obj:`side` is 1. The direction of a sum is that of the mean.
+    """
+    sizes = plain.num_users, plain.num_items
+    out = x.new_empty(sizes[1 - side], x.size(1))
+    for part, own in zip(
+        x.split(_CHUNK, dim=1), out.split(_CHUNK, dim=1), strict=True
+    ):
+        nothing = x.new_zeros(sizes[1 - side], part.size(1))
+        pair = (part, nothing) if side == 0 else (nothing, part)
+        own.copy_(plain.propagate(*pair)[1 - side])
+    return out
 
 
 @torch.no_grad()
-def agreement(
-    graph: BipartiteGraph, user: Tensor, item: Tensor
-) -> tuple[Tensor, Tensor]:
+def agreement(graph: BipartiteGraph, user: Tensor, item: Tensor) -> Tensor:
     r"""How far each side's vectors agree with the interactions: the trust
-    that :class:`ProfileSpace` describes, of users and of items. Shuffles
-    come from a generator of their own.
+    that :class:`ProfileSpace` describes, of users and of items, :math:`(2)`.
+    Shuffles come from a generator of their own.
 
     Args:
         graph (BipartiteGraph): The interactions.
@@ -147,8 +228,8 @@ def agreement(
     chance = _CHANCE * null.std(dim=0)
     # Not a number where both are zero, which is not above chance.
     sure = torch.where(gap > chance, 1 - (chance / gap).square(), 0.0)
-    trust = sure * gap.square() / (gap.square() + _HALF**2)
-    return trust[0], trust[1]
+    trust: Tensor = sure * gap.square() / (gap.square() + _HALF**2)
+    return trust
 
 
 def _with_mark(x: Tensor) -> Tensor:

@@ -50,8 +50,7 @@ def weights(model: DaRecAlign) -> dict[str, torch.Tensor]:
 def trust(model: DaRecAlign, data: HeteroData) -> list[float]:
     model(data)
     assert model.injection is not None
-    spaces = model.injection.space
-    return [float(spaces[kind].trust) for kind in ('user', 'item')]
+    return model.injection.space.trust.tolist()
 
 
 def dense_neighbors(x: torch.Tensor, k: int) -> torch.Tensor:
@@ -65,16 +64,31 @@ def dense_neighbors(x: torch.Tensor, k: int) -> torch.Tensor:
     return scale[:, None] * kept * scale[None, :]
 
 
-def components_of(x: torch.Tensor) -> torch.Tensor:
-    x = x.double()
-    x = x / x.norm(dim=1, keepdim=True)
-    u, s, _ = torch.linalg.svd(x - x.mean(0), full_matrices=False)
-    return u * s / (u * s).square().sum(1).mean().sqrt()
+def directions(x: torch.Tensor) -> torch.Tensor:
+    """Of rows that are not zero; the last user and item met nobody."""
+    out, known = torch.zeros_like(x), x.any(dim=1)
+    x = x[known] / x[known].norm(dim=1, keepdim=True)
+    x = x - x.mean(0)
+    out[known] = x / x.norm(dim=1, keepdim=True)
+    return out
+
+
+def mixed(data: HeteroData, trust: list[float]) -> list[torch.Tensor]:
+    """Profiles in the company of others, with means over a dense matrix."""
+    user, item = (directions(data[kind].llm_x.double()) for kind in KINDS)
+    met = torch.zeros(len(user), len(item), dtype=torch.double)
+    met[data[RATES].edge_index[0], data[RATES].edge_index[1]] = 1
+    of_user, of_item = trust[0] / max(trust), trust[1] / max(trust)
+    mean = met / met.sum(1, keepdim=True).clamp(min=1)
+    user = of_user * user + of_item * directions(mean @ item)
+    mean = met.t() / met.sum(0).unsqueeze(1).clamp(min=1)
+    item = of_item * item + 0.5 * directions(mean @ user)
+    return [directions(user), directions(item)]
 
 
 @pytest.mark.parametrize('k', [3, 10])
 def test_equals_the_formula(k: int) -> None:
-    """Written out in float64, with N x N matrices and an SVD."""
+    """Written out in float64, with N x N matrices."""
     torch.manual_seed(0)
     data = telling_data()
     backbone = LightGCN.from_data(data, 8, edge_dropout=0.0)
@@ -82,25 +96,26 @@ def test_equals_the_formula(k: int) -> None:
         backbone, 12, num_neighbors=k, rank=5, profile_weight=0.7
     ).double()
     out = model.eval()(data)
-    assert min(trust(model, data)) > 0.5
-    tables = []
-    components = [components_of(data[kind].llm_x) for kind in KINDS]
-    maps = formula(as_graph(data), *(x.numpy() for x in components), 5)
+    trusts = trust(model, data)
+    assert 0.5 < min(trusts) < max(trusts)
+    tables, vectors = [], mixed(data, trusts)
+    maps = formula(as_graph(data), *(x.numpy() for x in vectors), 5)
     reduced = [
-        x @ torch.from_numpy(m.T) for x, m in zip(components, maps, strict=True)
+        x @ torch.from_numpy(m.T) for x, m in zip(vectors, maps, strict=True)
     ]
     assert model.injection is not None
-    own = [model.injection.space[kind](data[kind].llm_x) for kind in KINDS]
+    profiles = model.injection.prepare(as_graph(data))
+    own = [profiles[kind].x / max(trusts) / 0.7 for kind in KINDS]
     # Both sides of a direction may change their sign.
     for n, m in ((0, 0), (0, 1), (1, 1)):
         assert torch.allclose(
             own[n] @ own[m].t(), reduced[n] @ reduced[m].t(), atol=1e-6
         )
-    for n, t in enumerate(trust(model, data)):
-        near = dense_neighbors(components[n], k)
-        e = backbone.get_parameter(f'{KINDS[n]}_embedding.weight').detach()
-        weight = weights(model)[KINDS[n]].detach()
-        tables.append(e + t * (0.5 * near @ e + 0.7 * own[n] @ weight.t()))
+    for n, kind in enumerate(KINDS):
+        near = dense_neighbors(vectors[n], k)
+        e = backbone.get_parameter(f'{kind}_embedding.weight').detach()
+        shared = 0.7 * own[n] @ weights(model)[kind].detach().t()
+        tables.append(e + max(trusts) * (0.5 * near @ e + shared))
     plain = LightGCN.from_data(data, 8, edge_dropout=0.0).double()
     with torch.no_grad():
         plain.user_embedding.weight.copy_(tables[0])
@@ -150,43 +165,66 @@ def test_profiles_of_one_type_will_do(kind: str) -> None:
     del data[kind].llm_x
     model = make(data)
     model.loss(data, batch)[0].backward()
+    for weight in weights(model).values():
+        assert weight.grad.any()  # what interactions say of the others
     other = {'user': 'item', 'item': 'user'}[kind]
-    assert not weights(model)[kind].grad.any()
-    assert weights(model)[other].grad.any()
     del data[other].llm_x
     with pytest.raises(ValueError, match=r"'DaRecAlign' needs profile"):
         model.loss(data, batch)
 
 
+def test_profiles_of_one_type_that_are_noise_are_left_out() -> None:
+    data, other = telling_data(), telling_data()
+    data['user'].llm_x = torch.randn(30, 12)
+    del other['user'].llm_x
+    models = make(data), make(other)
+    assert trust(models[0], data)[0] == 0
+    out = []
+    for model, own in zip(models, (data, other), strict=True):
+        assert model.injection is not None
+        profiles = model.injection.prepare(as_graph(own))
+        # Components are found among those of both sides, and turned.
+        out.append(torch.cat([profiles[kind].x for kind in KINDS]))
+    assert torch.allclose(*(x @ x.t() for x in out), atol=1e-5)
+
+
 def test_missing_profiles_are_not_zeros_that_pretend() -> None:
-    """A node without one is nobody's neighbour, moves no mean, and keeps
-    its own embedding."""
+    """A node without one moves no mean, and has what its interactions say;
+    without these, it is nobody's neighbour and keeps its own embedding."""
     data, full = telling_data(), telling_data()
     data['item'].llm_x[[3, 7]] = 0
     rest = torch.tensor([n for n in range(20) if n not in (3, 7)])
     model = make(data)
+    model(data)
+    tables = [torch.randn(30, 8), torch.randn(20, 8)]
+    assert model.injection is not None
+    _, item = model.injection(as_graph(data), *tables)
+    assert (item != tables[1]).any(dim=1).all()
+
     for split in ('val', 'test'):
         del full[RATES][f'{split}_edge_label_index']
+        del data[RATES][f'{split}_edge_label_index']
     keep = torch.isin(full[RATES].edge_index[1], rest)
+    data[RATES].edge_index = data[RATES].edge_index[:, keep]
     full[RATES].edge_index = full[RATES].edge_index[:, keep]
     full[RATES].edge_index[1] = torch.searchsorted(
         rest, full[RATES].edge_index[1]
     )
     full['item'].num_nodes, full['item'].llm_x = 18, full['item'].llm_x[rest]
+    model, other = make(data), make(full)
     model(data)
-    assert model.injection is not None
-    other = make(full)
     other(full)
+    assert model.injection is not None
     assert other.injection is not None
-    for space in (model.injection.space, other.injection.space):
-        assert space['item'].trust > 0
-    assert torch.allclose(
-        model.injection.space['item'].center,
-        other.injection.space['item'].center,
-    )
-    tables = [torch.randn(30, 8), torch.randn(20, 8)]
+    space, expected = model.injection.space, other.injection.space
+    assert torch.allclose(space.center, expected.center)
+    assert torch.allclose(space.basis.abs(), expected.basis.abs(), atol=1e-4)
+    # Shuffles of other sizes measure another trust.
+    other.injection.load_state_dict(model.injection.state_dict())
     _, item = model.injection(as_graph(data), *tables)
     assert torch.equal(item[[3, 7]], tables[1][[3, 7]])
+    _, fewer = other.injection(as_graph(full), tables[0], tables[1][rest])
+    assert torch.allclose(item[rest], fewer, atol=1e-5)
 
 
 @pytest.mark.parametrize('kind', ['user', 'item'])
@@ -225,7 +263,7 @@ def test_every_backbone_trains_and_resumes(
     parts = run(build(), 6, 'killed')
     for key, value in whole.state_dict().items():
         assert torch.equal(value, parts.state_dict()[key]), key
-    assert float(whole.injection.space['item'].trust) > 0.5
+    assert float(whole.injection.space.trust.min()) > 0.5
 
 
 def test_what_was_found_is_saved() -> None:
@@ -297,7 +335,8 @@ def test_parts(preset: str) -> None:
 
 
 def test_profiles_are_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For all graphs that share them, and again after a change in place."""
+    """For all graphs that share them and their interactions, and again after
+    a change in place."""
     calls = []
     search = injection.nearest_neighbors
 
@@ -311,9 +350,14 @@ def test_profiles_are_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
     model(data)
     graph = as_graph(data)
     less = BipartiteGraph(graph.edge_index[:, 1:], 30, 20, graph.llm_x)
-    for some in (less, graph, data):
+    for some in (graph, data):
         model(some)
     assert len(calls) == 2  # users and items
+    model(less)  # where the company is another
+    assert len(calls) == 4
+    calls.clear()
+    model(graph)
+    assert len(calls) == 2
     before = model.eval()(data)[1]
     data['item'].llm_x[:5] = data['item'].llm_x[:5].flip(0)
     after = model(data)[1]
