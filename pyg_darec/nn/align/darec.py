@@ -41,8 +41,9 @@ class DaRecAlign(InjectingAligner):
         \right)
 
     instead, in training and afterwards. :math:`\mathbf{x}_v` is what its
-    profile has in common with those at the other end of interactions
-    (:func:`~pyg_darec.nn.align.canonical_maps`), so that an untrained model
+    profile, joined by those of its neighbours in the graph, has in common with
+    the other end of interactions
+    (:class:`~pyg_darec.nn.align.ProfileSpace`), so that an untrained model
     recommends by profiles already. :math:`\mathbf{W} \mathbf{x}_v`, a linear
     map of it, keeps the global structure of profiles, and the mean over nodes
     with the nearest profiles the local one; nothing is forced to coincide.
@@ -129,7 +130,8 @@ class DaRecAlign(InjectingAligner):
     Shapes:
         - **input:** data with :obj:`llm_x` of shapes
           :math:`(U, D)` and :math:`(I, D)`, a row of zeros where a profile
-          is missing; the default does with one of the two
+          is missing; the default does with one of the two, and tells the
+          other by its interactions
         - **output:** user embeddings :math:`(U, d)`, item embeddings
           :math:`(I, d)`
 
