@@ -10,7 +10,8 @@ Adam, batches of 4096, evaluation every 3 epochs, patience 5 on validation
 Recall@20, one test of the best weights. Without ``--tune``, everything has its
 default and all share ``--lr``. With it, each method and the plain backbone have
 as many trials for learning rate, weights of the backbone's penalty and of its
-contrast if it has one, and options of the method; the trials see validation
+contrast if it has one, and options of the method; the first has the defaults,
+the second what was best for the backbone alone. Trials see validation
 interactions only.
 
 Every run has a folder of its own, with the metrics of each user: a call that
@@ -34,6 +35,7 @@ import torch
 from accuracy_report import report
 from accuracy_runs import (
     METHODS,
+    PLAIN,
     Run,
     add_arguments,
     load_graphs,
@@ -62,6 +64,18 @@ def shuffled(graph: BipartiteGraph) -> BipartiteGraph:
     )
 
 
+def tuned(run: Run, graph: BipartiteGraph, args: argparse.Namespace) -> Run:
+    """What is best for the backbone alone is among the trials of all methods,
+    so that none of them depends on luck to find it.
+    """
+    found = None
+    if run.method != PLAIN:
+        alone = tuned(replace(run, method=PLAIN), graph, args)
+        found = {'lr': alone.lr, **alone.backbone_options}
+    path = args.output / run.folder / 'tuning.json'
+    return tune(run, graph, args.tune, path, args.device, found)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     add_arguments(parser)
@@ -81,8 +95,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             run = Run(dataset, backbone, method, **settings(args))
             folder = args.output / run.folder
             if args.tune > 0:
-                path = folder / 'tuning.json'
-                run = tune(run, graph, args.tune, path, args.device)
+                run = tuned(run, graph, args)
             for seed in args.seeds:
                 own = folder / f'seed-{seed}'
                 perform(replace(run, seed=seed), graph, own, args.device)

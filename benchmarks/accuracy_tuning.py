@@ -34,10 +34,12 @@ def tune(
     num_trials: int,
     path: Path,
     device: str = 'auto',
+    backbone_params: dict[str, float] | None = None,
 ) -> Run:
     """The run with the settings that have the highest validation Recall@20.
 
-    The first trial has the settings of :obj:`run` and all defaults. The
+    The first trial has the settings of :obj:`run` and all defaults, the second
+    one those that were found for the plain backbone, if they are given. The
     trials are written to :obj:`path` one by one; those that are there
     already are not trained again, but told to the sampler in their order, so
     that it goes on as if there had been no interruption.
@@ -54,6 +56,8 @@ def tune(
     study = optuna.create_study(direction='maximize', sampler=sampler)
     backbone = resolve(run.backbone).from_data(graph, 1)
     study.enqueue_trial(defaults(run, backbone))
+    if backbone_params is not None:
+        study.enqueue_trial(defaults(run, backbone) | backbone_params)
     for n in range(num_trials):
         trial = study.ask()
         params = suggest(trial, space(run.method, backbone))

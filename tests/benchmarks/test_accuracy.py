@@ -102,6 +102,19 @@ def test_tuning_goes_on_as_if_not_interrupted(
     assert tune(run, graph, 12, tmp_path / 'parts.json') == whole
 
 
+def test_best_settings_of_the_backbone_are_tried(tmp_path: Path) -> None:
+    main([*words(tmp_path, '--tune', '3'), '--methods', METHOD])
+    folder = tmp_path / 'online_retail' / 'LightGCN'
+    trials = {
+        name: json.loads((folder / name / 'tuning.json').read_text())['trials']
+        for name in ('plain', METHOD)
+    }
+    best = max(trials['plain'], key=lambda trial: trial['validation'])
+    own = {'weight': 0.01, 'temperature': 0.2}
+    assert trials[METHOD][1]['params'] == best['params'] | own
+    assert not (folder / 'plain' / 'seed-0').exists()  # was not asked for
+
+
 @pytest.mark.parametrize('method', METHODS)
 def test_defaults_are_in_the_search_space(method: str) -> None:
     for name, (low, high) in METHODS[method].space.items():
