@@ -204,7 +204,7 @@ def agreement(graph: BipartiteGraph, user: Tensor, item: Tensor) -> Tensor:
         graph (BipartiteGraph): The interactions.
         user (torch.Tensor): A vector of each user :math:`(U, r)`, zero where
             there is none.
-        item (torch.Tensor): A vector of each item :math:`(I, r')`.
+        item (torch.Tensor): A vector of each item :math:`(I, r)`.
     """
     generator = torch.Generator().manual_seed(0)  # the same for all devices
     plain = graph.with_weight(torch.ones_like(graph.weight, dtype=user.dtype))
@@ -212,7 +212,7 @@ def agreement(graph: BipartiteGraph, user: Tensor, item: Tensor) -> Tensor:
     pair = [_with_mark(normalize(x)) for x in (user, item)]
 
     def measure() -> Tensor:
-        of_users, of_items = plain.propagate(*_same_width(*pair))
+        of_users, of_items = plain.propagate(*pair)
         # Users meet at items, and items at users.
         return torch.stack([_mean_cosine(of_items), _mean_cosine(of_users)])
 
@@ -234,16 +234,6 @@ def agreement(graph: BipartiteGraph, user: Tensor, item: Tensor) -> Tensor:
 
 def _with_mark(x: Tensor) -> Tensor:
     return torch.cat([x, x.any(dim=-1, keepdim=True).to(x.dtype)], dim=-1)
-
-
-def _same_width(user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
-    # Zeros go before the mark, where they change no cosine.
-    width = max(user.size(1), item.size(1))
-    pad = torch.nn.functional.pad
-    return (
-        pad(user, (width - user.size(1), 0)),
-        pad(item, (width - item.size(1), 0)),
-    )
 
 
 def _mean_cosine(total: Tensor) -> Tensor:
