@@ -2,13 +2,12 @@
 from the files that GroupLens hands out.
 """
 
-import csv
 import os
 from collections import Counter, defaultdict
 from pathlib import Path
 
 import pandas as pd
-from text_data import with_texts
+from text_data import read_columns, with_texts
 from torch_geometric.data import HeteroData
 
 from pyg_darec.profiles.encoder import Encoder
@@ -64,24 +63,11 @@ def read(
     root: str | os.PathLike[str], file: str, columns: list[str]
 ) -> pd.DataFrame:
     """Columns of a file; names are in UTF-8, tags are not."""
-    path = Path(root, file)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"'{path}' is needed; it is in hetrec2011-lastfm-2k.zip of "
-            'GroupLens (got no such file)'
-        )
-    table = pd.read_csv(
-        path,
-        sep='\t',
+    return read_columns(
+        Path(root, file),
+        columns,
+        'hetrec2011-lastfm-2k.zip of GroupLens',
         dtype={'name': str, 'tagValue': str},
-        quoting=csv.QUOTE_NONE,  # quotation marks belong to the names
-        keep_default_na=False,
         encoding='latin-1' if file == 'tags.dat' else 'utf-8',
         encoding_errors='replace',
     )
-    missing = [name for name in columns if name not in table]
-    if missing:
-        raise ValueError(
-            f"'{path}' needs the columns {columns} (got {list(table)})"
-        )
-    return table[columns]

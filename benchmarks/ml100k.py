@@ -2,12 +2,11 @@
 (``recbole/dataset_example/ml-100k`` of its package).
 """
 
-import csv
 import os
 from pathlib import Path
 
 import pandas as pd
-from text_data import with_texts
+from text_data import read_columns, with_texts
 from torch_geometric.data import HeteroData
 
 from pyg_darec.profiles.encoder import Encoder
@@ -60,20 +59,10 @@ def load_ml100k(
 def read(
     root: str | os.PathLike[str], file: str, columns: list[str]
 ) -> pd.DataFrame:
-    """Columns of one of RecBole's atomic files, without their types."""
-    path = Path(root, file)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"'{path}' is needed; it is in 'recbole/dataset_example/ml-100k' "
-            'of the package recbole (got no such file)'
-        )
-    table = pd.read_csv(
-        path, sep='\t', dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE
+    """Columns of one of RecBole's atomic files."""
+    return read_columns(
+        Path(root, file),
+        columns,
+        "'recbole/dataset_example/ml-100k' of the package recbole",
+        dtype=str,
     )
-    table.columns = [name.split(':')[0] for name in table.columns]
-    missing = [name for name in columns if name not in table]
-    if missing:
-        raise ValueError(
-            f"'{path}' needs the columns {columns} (got {list(table)})"
-        )
-    return table[columns]

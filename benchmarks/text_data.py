@@ -1,7 +1,10 @@
 """What the data sets of the benchmarks with texts have in common."""
 
+import csv
 import os
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from torch_geometric.data import HeteroData
@@ -58,3 +61,35 @@ def with_texts(
             data
         )
     return data
+
+
+def read_columns(
+    path: Path, columns: list[str], source: str, **options: Any
+) -> pd.DataFrame:
+    """Columns of a tab-separated file; types after a colon are not part of
+    their names.
+
+    Args:
+        path: The file.
+        columns: The names of the columns.
+        source: Where such a file is to be had.
+        options: More arguments of :func:`pandas.read_csv`.
+    """
+    if not path.exists():
+        raise FileNotFoundError(
+            f"'{path}' is needed; it is in {source} (got no such file)"
+        )
+    table = pd.read_csv(
+        path,
+        sep='\t',
+        quoting=csv.QUOTE_NONE,  # quotation marks belong to the names
+        keep_default_na=False,
+        **options,
+    )
+    table.columns = [name.split(':')[0] for name in table.columns]
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise ValueError(
+            f"'{path}' needs the columns {columns} (got {list(table)})"
+        )
+    return table[columns]

@@ -52,10 +52,10 @@ def canonical_maps(
     """
     if user is None and item is None:
         return None, None
-    x = _propagated(graph, item=item)[0] if user is None else user
-    y = _propagated(graph, user=user)[1] if item is None else item
+    x = propagate_one_side(graph, item=item)[0] if user is None else user
+    y = propagate_one_side(graph, user=user)[1] if item is None else item
     x_scale, y_scale = _whitening(x), _whitening(y)
-    cross = (x.t() @ _propagated(graph, item=y)[0]).cpu().double()
+    cross = (x.t() @ propagate_one_side(graph, item=y)[0]).cpu().double()
     left, strength, right = torch.linalg.svd(
         x_scale @ cross @ y_scale, full_matrices=False
     )
@@ -66,7 +66,7 @@ def canonical_maps(
     )
 
 
-def _propagated(
+def propagate_one_side(
     graph: BipartiteGraph,
     user: Tensor | None = None,
     item: Tensor | None = None,

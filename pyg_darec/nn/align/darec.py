@@ -130,8 +130,7 @@ class DaRecAlign(InjectingAligner):
     Shapes:
         - **input:** data with :obj:`llm_x` of shapes
           :math:`(U, D)` and :math:`(I, D)`, a row of zeros where a profile
-          is missing; the default does with one of the two, and tells the
-          other by its interactions
+          is missing; the default does with one of the two
         - **output:** user embeddings :math:`(U, d)`, item embeddings
           :math:`(I, d)`
 

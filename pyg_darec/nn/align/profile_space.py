@@ -3,7 +3,10 @@ from torch import Tensor
 from torch.nn import Module
 
 from pyg_darec.graph import BipartiteGraph
-from pyg_darec.nn.align.canonical import canonical_maps
+from pyg_darec.nn.align.canonical import (
+    canonical_maps,
+    propagate_one_side,
+)
 from pyg_darec.nn.functional import normalize
 
 KINDS = 'user', 'item'
@@ -152,12 +155,10 @@ class ProfileSpace(Module):
         self, graph: BipartiteGraph, user: Tensor, item: Tensor
     ) -> tuple[Tensor, Tensor]:
         share = self.trust.clamp(min=0) / self.trust.max()
-        plain = graph.with_weight(
-            torch.ones_like(graph.weight, dtype=user.dtype)
-        )
-        of_items = _directions(_sums(plain, item, 1))
+        plain = _unweighted(graph, user.dtype)
+        of_items = _directions(_sums(plain, 'item', item))
         user = share[0] * user + share[1] * of_items
-        of_users = _directions(_sums(plain, user, 0))
+        of_users = _directions(_sums(plain, 'user', user))
         item = share[1] * item + _OF_USERS * of_users
         return _directions(user), _directions(item)
 
@@ -165,6 +166,10 @@ class ProfileSpace(Module):
     def reduce(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
         r"""What both sides of :meth:`mix` have in common."""
         return user @ self.canonical[0].t(), item @ self.canonical[1].t()
+
+
+def _unweighted(graph: BipartiteGraph, dtype: torch.dtype) -> BipartiteGraph:
+    return graph.with_weight(torch.ones_like(graph.weight, dtype=dtype))
 
 
 def _unit(x: Tensor) -> Tensor:
@@ -179,19 +184,16 @@ def _directions(x: Tensor) -> Tensor:
     return _unit((x - x.sum(dim=0) / known.sum().clamp(min=1)) * known)
 
 
-def _sums(plain: BipartiteGraph, x: Tensor, side: int) -> Tensor:
-    """Of the rows of neighbours, which :obj:`x` are: those of items, if
-    :obj:`side` is 1. The direction of a sum is that of the mean.
+def _sums(plain: BipartiteGraph, kind: str, x: Tensor) -> Tensor:
+    """Of the rows of neighbours, which are the users or items :obj:`x`. The
+    direction of a sum is that of the mean.
     """
-    sizes = plain.num_users, plain.num_items
-    out = x.new_empty(sizes[1 - side], x.size(1))
-    for part, own in zip(
-        x.split(_CHUNK, dim=1), out.split(_CHUNK, dim=1), strict=True
-    ):
-        nothing = x.new_zeros(sizes[1 - side], part.size(1))
-        pair = (part, nothing) if side == 0 else (nothing, part)
-        own.copy_(plain.propagate(*pair)[1 - side])
-    return out
+    there = 1 - KINDS.index(kind)
+    parts = [
+        propagate_one_side(plain, **{kind: part})[there]
+        for part in x.split(_CHUNK, dim=1)
+    ]
+    return torch.cat(parts, dim=1)
 
 
 @torch.no_grad()
@@ -207,7 +209,7 @@ def agreement(graph: BipartiteGraph, user: Tensor, item: Tensor) -> Tensor:
         item (torch.Tensor): A vector of each item :math:`(I, r)`.
     """
     generator = torch.Generator().manual_seed(0)  # the same for all devices
-    plain = graph.with_weight(torch.ones_like(graph.weight, dtype=user.dtype))
+    plain = _unweighted(graph, user.dtype)
     # The last column counts those that have a vector.
     pair = [_with_mark(normalize(x)) for x in (user, item)]
 
