@@ -144,17 +144,16 @@ class ProfileInjection(LazyModuleMixin, Module):
         """
         known = self._prepared
         if known is None or not known.is_of(self, graph):
-            if not self.space.is_fitted(graph):
-                self.space.fit(graph)
             profiles = self._reduce(graph)
             known = self._prepared = Prepared.of(self, graph, profiles)
         return known.profiles
 
     def _reduce(self, graph: BipartiteGraph) -> dict[str, Profiles]:
-        trust = float(self.space.trust.max())
-        if trust <= 0:
+        pair = self.space(graph)
+        if pair is None:
             return {}
-        weight, pair = trust * self.neighbor_weight, self.space.mix(graph)
+        trust = float(self.space.trust.max())
+        weight = trust * self.neighbor_weight
         out = {}
         for kind, x, reduced in zip(
             KINDS, pair, self.space.reduce(*pair), strict=True

@@ -91,14 +91,39 @@ class ProfileSpace(Module):
     def reset_parameters(self) -> None:
         self.trust.fill_(_UNKNOWN)
 
-    def is_fitted(self, graph: BipartiteGraph) -> bool:
-        r"""Whether all kinds of profiles of the graph were seen before."""
+    @torch.no_grad()
+    def forward(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor] | None:
+        r"""What profiles come to in the company of others,
+        :math:`d(\mathbf{Z})`, of users :math:`(U, c)` and of items
+        :math:`(I, c)`; :obj:`None` where interactions do not bear them out.
+        On the first graph, and on one with a kind of profiles that was not
+        seen before, this finds centres, components, trust and maps.
+        """
+        is_new = not self._is_fitted(graph)
+        if is_new:
+            self._fit_components(graph)
+        pair = self._centred(graph, 0), self._centred(graph, 1)
+        pair = pair[0] @ self.basis, pair[1] @ self.basis
+        if is_new:
+            self._fit_trust(graph, *pair)
+        if self.trust.max() <= 0:
+            return None
+        pair = self._mix(graph, *pair)
+        if is_new:
+            user, item = (x if x.any() else None for x in pair)
+            self._fit_maps(graph, user, item)
+        return pair
+
+    @torch.no_grad()
+    def reduce(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
+        r"""What both sides of :meth:`forward` have in common."""
+        return user @ self.canonical[0].t(), item @ self.canonical[1].t()
+
+    def _is_fitted(self, graph: BipartiteGraph) -> bool:
         trust = dict(zip(KINDS, self.trust.tolist(), strict=True))
         return all(trust[kind] != _UNKNOWN for kind in graph.llm_x)
 
-    @torch.no_grad()
-    def fit(self, graph: BipartiteGraph) -> None:
-        r"""Finds centres, components, trust and maps."""
+    def _fit_components(self, graph: BipartiteGraph) -> None:
         self.center.zero_()
         gram = self.basis.new_zeros(2 * self.basis.shape[:1])
         for n, kind in enumerate(KINDS):
@@ -111,30 +136,25 @@ class ProfileSpace(Module):
         # Ascending, and all of them: as exact as the profiles are.
         _, vectors = torch.linalg.eigh(gram)
         self.basis.copy_(vectors[:, -self.basis.size(1) :].flip(dims=[1]))
-        pair = self.components(graph)
+
+    def _fit_trust(
+        self, graph: BipartiteGraph, user: Tensor, item: Tensor
+    ) -> None:
         # The first ones tell as much, and this propagates them many times.
-        trust = agreement(graph, *(x[:, : self.rank] for x in pair))
+        r = self.rank
+        trust = agreement(graph, user[:, :r], item[:, :r])
         is_known = [kind in graph.llm_x for kind in KINDS]
         known = torch.tensor(is_known, device=trust.device)
         self.trust.copy_(trust.where(known, _UNKNOWN))
-        self.canonical.zero_()
-        if self.trust.max() <= 0:
-            return
-        user, item = (x if x.any() else None for x in self._mix(graph, *pair))
-        maps = canonical_maps(graph, user, item, self.rank)
-        for n, canonical in enumerate(maps):
-            if canonical is not None:
-                self.canonical[n] = canonical
 
-    @torch.no_grad()
-    def components(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
-        r"""The principal components of profiles of users
-        :math:`(U, c)` and of items :math:`(I, c)`, the largest first.
-        """
-        return (
-            self._centred(graph, 0) @ self.basis,
-            self._centred(graph, 1) @ self.basis,
-        )
+    def _fit_maps(
+        self, graph: BipartiteGraph, user: Tensor | None, item: Tensor | None
+    ) -> None:
+        self.canonical.zero_()
+        maps = canonical_maps(graph, user, item, self.rank)
+        for n, found in enumerate(maps):
+            if found is not None:
+                self.canonical[n] = found
 
     def _centred(self, graph: BipartiteGraph, n: int) -> Tensor:
         size = (graph.num_users, graph.num_items)[n]
@@ -142,14 +162,6 @@ class ProfileSpace(Module):
             return self.basis.new_zeros(size, self.basis.size(0))
         x = normalize(graph.llm_x[KINDS[n]].to(self.basis.dtype))
         return _unit(x - self.center[n] * x.any(dim=-1, keepdim=True))
-
-    @torch.no_grad()
-    def mix(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
-        r"""What profiles come to in the company of others,
-        :math:`d(\mathbf{Z})`, of users :math:`(U, c)` and of items
-        :math:`(I, c)`.
-        """
-        return self._mix(graph, *self.components(graph))
 
     def _mix(
         self, graph: BipartiteGraph, user: Tensor, item: Tensor
@@ -161,11 +173,6 @@ class ProfileSpace(Module):
         of_users = _directions(_sums(plain, 'user', user))
         item = share[1] * item + _OF_USERS * of_users
         return _directions(user), _directions(item)
-
-    @torch.no_grad()
-    def reduce(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
-        r"""What both sides of :meth:`mix` have in common."""
-        return user @ self.canonical[0].t(), item @ self.canonical[1].t()
 
 
 def _unweighted(graph: BipartiteGraph, dtype: torch.dtype) -> BipartiteGraph:
