@@ -28,7 +28,7 @@ class Recommender(Module, ABC):
 
     Backbones, aligners and adapted foreign models all show this surface;
     training and evaluation know nothing else. A subclass implements
-    :meth:`encode`, and :meth:`step` where its loss is more than the
+    :meth:`encode`, and :meth:`auxiliary` where its loss is more than the
     :attr:`objective`.
     """
 
@@ -70,7 +70,8 @@ class Recommender(Module, ABC):
         embeddings. The hook under :meth:`loss` that aligners build on.
         """
         user, item = self.encode(graph)
-        return Step(self.supervise(graph, user, item, batch), user, item)
+        terms = self.supervise(graph, user, item, batch)
+        return Step({**terms, **self.auxiliary(graph, batch)}, user, item)
 
     def supervise(
         self, graph: BipartiteGraph, user: Tensor, item: Tensor, batch: Batch
@@ -78,6 +79,16 @@ class Recommender(Module, ABC):
         r"""The term of the :attr:`objective`, by its name."""
         loss = self.objective(graph, user, item, batch)
         return {self.objective.name: loss}
+
+    def auxiliary(
+        self, graph: BipartiteGraph, batch: Batch
+    ) -> dict[str, Tensor]:
+        r"""Weighted loss terms beside the objective that spread embeddings
+        out, such as a contrast between two views; none by default. Where an
+        aligner adds to the embeddings of a model, these terms are those of
+        the model's own embeddings, and what was added is left alone.
+        """
+        return {}
 
     def regularize(self, batch: Batch) -> dict[str, Tensor]:
         r"""Weighted loss terms that depend on parameters alone; none by

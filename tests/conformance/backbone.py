@@ -92,6 +92,20 @@ class BackboneConformance(RecommenderConformance):
         for name, value in whole.items():
             assert torch.equal(value, resumed[name]), name
 
+    def test_a_step_is_the_objective_and_what_is_auxiliary(self) -> None:
+        data = random_data()
+        graph, batch = as_graph(data), random_batch(data)
+        model = self.backbone.from_data(data, 8)
+        for epoch in (1, 100):
+            model.train().renew(graph, epoch, 0)
+            model.eval()  # drops no edges, which would be others each time
+            torch.manual_seed(0)
+            terms, user, item = model.step(graph, batch)
+            expected = model.supervise(graph, user, item, batch)
+            torch.manual_seed(0)
+            expected |= model.auxiliary(graph, batch)
+            torch.testing.assert_close(terms, expected)
+
     def test_wrong_size(self) -> None:
         data = random_data()
         model = self.backbone.from_data(data, 8)

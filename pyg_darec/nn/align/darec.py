@@ -41,17 +41,16 @@ class DaRecAlign(InjectingAligner):
         \right)
 
     instead, in training and afterwards. :math:`\mathbf{x}_v` is what its
-    profile, joined by those of its neighbours in the graph, has in common with
-    the other end of interactions
-    (:class:`~pyg_darec.nn.align.ProfileSpace`), so that an untrained model
-    recommends by profiles already. :math:`\mathbf{W} \mathbf{x}_v`, a linear
-    map of it, keeps the global structure of profiles, and the mean over nodes
-    with the nearest profiles the local one; nothing is forced to coincide.
-    The trust :math:`t` is measured before training: with shuffled profiles,
-    the model is what it is alone. See
-    :class:`~pyg_darec.nn.align.ProfileInjection`. The loss of the model is
-    its own. One without embedding tables of users and items gets the same on
-    its output, and its :attr:`objective` there.
+    profile, joined by those of neighbours in the graph, has in common with the
+    other end of interactions (:class:`~pyg_darec.nn.align.ProfileSpace`), so
+    that an untrained model recommends by profiles already. A linear map of it
+    keeps the global structure of profiles, and the mean over nodes with the
+    nearest profiles the local one; nothing is forced to coincide. The trust
+    :math:`t` is measured before training: with shuffled profiles, the model is
+    what it is alone. See :class:`~pyg_darec.nn.align.ProfileInjection`. The
+    loss of the model is its own, and its contrasts, if it has some, spread out
+    the specific part alone. A model without embedding tables of users and
+    items gets the same on its output, and its :attr:`objective` there.
 
     **The literal form**, :obj:`preset='paper'`: four perceptrons split the
     collaborative embeddings :math:`\mathbf{E}_C` and the profile embeddings
@@ -70,8 +69,8 @@ class DaRecAlign(InjectingAligner):
     .. note::
 
         The default is ours: in our measurements the literal form does not
-        improve on the model alone. The paper's code is not public; what is
-        our choice in the literal form, the page on the method tells.
+        improve on the model alone. The page on the method tells what of that
+        form is our choice, as the paper's code is not public.
 
     Args:
         model (torch.nn.Module): The model to wrap, whatever
@@ -242,11 +241,10 @@ class DaRecAlign(InjectingAligner):
     def parts(
         self, data: HeteroData | BipartiteGraph
     ) -> dict[str, tuple[Tensor, Tensor]]:
-        r"""The parts that embeddings of users and of items are made of, to
-        look at: in the default form, the model's own (:obj:`'specific'`) and
-        what profiles add (:obj:`'shared'`); in the literal form,
-        the four of :class:`~pyg_darec.nn.align.DisentangledStructure`, such
-        as :obj:`'cf_shared'`.
+        r"""What embeddings of users and of items are made of: in the default
+        form, the model's own (:obj:`'specific'`) and what profiles add
+        (:obj:`'shared'`); in the literal form, the four parts of
+        :class:`~pyg_darec.nn.align.DisentangledStructure`, by their names.
         """
         graph = self._graph(data)
         self.check_profiles(graph)

@@ -23,7 +23,10 @@ class InjectingAligner(Aligner):
     r"""An aligner whose :attr:`injection`, if it has one, goes into the input
     embeddings of the model, without a change to the model; into its output
     where it keeps no tables of input embeddings, and then its
-    :attr:`objective` applies there.
+    :attr:`objective` applies there. What the loss of the model has beside
+    the objective to spread embeddings out
+    (:meth:`~pyg_darec.nn.recommender.Recommender.auxiliary`) does so with
+    the model's own: it would take apart what profiles bring together.
 
     A subclass sets :attr:`injection` and implements :meth:`align`, which may
     add terms to the loss, and :meth:`scored`.
@@ -48,19 +51,29 @@ class InjectingAligner(Aligner):
         self.check_profiles(graph)
         if not torch.compiler.is_compiling():  # then by 'renew'
             _SEEN[self] = graph
-        tables = self._tables(graph)
-        if tables is not None:
-            terms, user, item = call_with(
-                self.model, 'step', tables, graph, batch
-            )
-        else:
-            terms, user, item = self.model.step(graph, batch)
-            if self.injection is not None:
-                user, item = self._inject(graph, user, item)
-                own = self.model.supervise(graph, user, item, batch)
-                terms = {**terms, **own}
+        terms, user, item = self._model_step(graph, batch)
         terms = {**terms, **self.align(graph, batch, user, item)}
         return Step(terms, user, item)
+
+    def _model_step(self, graph: BipartiteGraph, batch: Batch) -> Step:
+        model, tables = self.model, self._tables(graph)
+        if tables is not None and not self._is_apart:
+            out: Step = call_with(model, 'step', tables, graph, batch)
+            return out
+        if tables is not None:
+            terms = model.auxiliary(graph, batch)
+            user, item = call_with(model, 'encode', tables, graph)
+        else:
+            terms, user, item = model.step(graph, batch)
+            user, item = self._inject(graph, user, item)
+        rewarded = model.supervise(graph, user, item, batch)
+        return Step({**terms, **rewarded}, user, item)
+
+    @property
+    def _is_apart(self) -> bool:
+        """Whether part of the loss is about the model's own embeddings."""
+        has_own = type(self.model).auxiliary is not Recommender.auxiliary
+        return has_own and self.injection is not None
 
     def _inject(
         self, graph: BipartiteGraph, user: Tensor, item: Tensor
@@ -92,9 +105,11 @@ class InjectingAligner(Aligner):
         # Most models have nothing to renew.
         if type(self.model).renew is Recommender.renew:
             return
-        with torch.no_grad():
-            tables = self._tables(graph) or {}
-        call_with(self.model, 'renew', tables, graph, epoch, step)
+        tables = None
+        if not self._is_apart:
+            with torch.no_grad():
+                tables = self._tables(graph)
+        call_with(self.model, 'renew', tables or {}, graph, epoch, step)
 
     @torch.no_grad()
     def embed_profiles(

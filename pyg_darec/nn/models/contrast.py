@@ -77,7 +77,13 @@ class ContrastiveLightGCN(LightGCN):
             batch (tuple): Users, positive items and negative items.
         """
 
+    def auxiliary(
+        self, graph: BipartiteGraph, batch: Batch
+    ) -> dict[str, Tensor]:
+        return self.contrast(graph, self.layers(graph), batch)
+
     def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
+        # The same, with one propagation for both.
         layers = self.layers(graph)
         user, item = self.combine_layers(layers)
         terms = self.supervise(graph, user, item, batch)

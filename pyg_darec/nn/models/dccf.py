@@ -116,10 +116,16 @@ class DCCF(Backbone):
     def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
         return self.propagate(graph)[0]
 
+    def auxiliary(
+        self, graph: BipartiteGraph, batch: Batch
+    ) -> dict[str, Tensor]:
+        return self._contrast(self.propagate(graph)[1], batch)
+
     def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
+        # The same, with one propagation for both.
         (user, item), layers = self.propagate(graph)
         terms = self.supervise(graph, user, item, batch)
-        terms['ssl'] = self.ssl_weight * self._contrast(layers, batch)
+        terms |= self._contrast(layers, batch)
         return Step(terms, user, item)
 
     def propagate(self, graph: BipartiteGraph) -> tuple[View, list[list[View]]]:
@@ -145,7 +151,9 @@ class DCCF(Backbone):
             layers.append(views)
         return (total_user, total_item), layers
 
-    def _contrast(self, layers: list[list[View]], batch: Batch) -> Tensor:
+    def _contrast(
+        self, layers: list[list[View]], batch: Batch
+    ) -> dict[str, Tensor]:
         nodes = batch[0].unique(), batch[1].unique()
         total = self.user_embedding.weight.new_zeros(())
         for near, *others in layers:
@@ -155,8 +163,7 @@ class DCCF(Backbone):
                     x = other[kind][index]
                     loss = info_nce(anchor, x, x, self.temperature)
                     total = total + loss
-        out: Tensor = total / max(nodes[0].numel(), 1)
-        return out
+        return {'ssl': self.ssl_weight / max(nodes[0].numel(), 1) * total}
 
     def extra_args(self) -> str:
         return (

@@ -1,5 +1,6 @@
 """The default form of DaRec: profiles in the input embeddings."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,15 @@ from torch_geometric.data import HeteroData
 from pyg_darec import fit
 from pyg_darec.graph import BipartiteGraph, as_graph
 from pyg_darec.nn.align import DaRecAlign, injection
-from pyg_darec.nn.models import Backbone, LightGCN
+from pyg_darec.nn.models import (
+    DCCF,
+    NCL,
+    SGL,
+    Backbone,
+    LightGCL,
+    LightGCN,
+    SimGCL,
+)
 
 KINDS = 'user', 'item'
 
@@ -264,6 +273,30 @@ def test_every_backbone_trains_and_resumes(
     for key, value in whole.state_dict().items():
         assert torch.equal(value, parts.state_dict()[key]), key
     assert float(whole.injection.space.trust.min()) > 0.5
+
+
+@pytest.mark.parametrize('backbone', [SGL, SimGCL, LightGCL, NCL, DCCF])
+def test_contrasts_are_those_of_the_specific_part(
+    backbone: type[Backbone],
+) -> None:
+    data, batch = telling_data(), random_batch(random_data())
+    graph, model = as_graph(data), backbone.from_data(data, 8)
+    aligned = DaRecAlign(model, 12)
+    for epoch in (1, 100):  # with and without the clusters of NCL
+        torch.manual_seed(0)
+        model.renew(graph, epoch, 0)
+        alone = copy.deepcopy(model)
+        torch.manual_seed(0)
+        aligned.renew(graph, epoch, 0)
+        torch.manual_seed(0)
+        terms, user, item = aligned.step(graph, batch)
+        torch.manual_seed(0)
+        own = alone.auxiliary(graph, batch)
+        assert own.keys() == terms.keys() - {'bpr'}
+        torch.testing.assert_close({k: terms[k] for k in own}, own)
+        objective = model.supervise(graph, user, item, batch)['bpr']
+        assert torch.equal(terms['bpr'], objective)
+        assert terms['bpr'] != alone.step(graph, batch).terms['bpr']
 
 
 def test_what_was_found_is_saved() -> None:
