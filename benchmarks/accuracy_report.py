@@ -24,7 +24,6 @@ COMMON = (
     'batch_size',
     'precision',
     'eval_every',
-    'patience',
     'num_trials',
 )
 

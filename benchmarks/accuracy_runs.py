@@ -56,8 +56,8 @@ class Method(NamedTuple):
     cls: type[Aligner] | None
     options: dict[str, Any]
     space: dict[str, tuple[float, float]]
-    patience: int | None = None
-    """Where that of a run would stop it too soon."""
+    patience: int = 5
+    """Evaluations without a better one that end the training."""
 
 
 PLAIN, OURS, PAPER = 'plain', 'DaRec', 'DaRec-paper'
@@ -117,7 +117,6 @@ class Run:
     epochs: int = 300
     batch_size: int = 4096
     eval_every: int = 3
-    patience: int = 5
     lr: float = 2e-3
     precision: str | None = None
     backbone_options: dict[str, Any] = field(default_factory=dict)
@@ -203,7 +202,7 @@ def train(
         batch_size=run.batch_size,
         lr=run.lr,
         eval_every=run.eval_every,
-        patience=method.patience or run.patience,
+        patience=method.patience,
         seed=run.seed,
         device=device,
         precision=run.precision,
@@ -214,11 +213,18 @@ def train(
     return model, trained
 
 
+def record(run: Run, graph: BipartiteGraph) -> dict[str, Any]:
+    """All that its outcome depends on."""
+    patience = METHODS[run.method].patience
+    data = fingerprint(graph)
+    return asdict(run) | {'patience': patience, 'data': data}
+
+
 def perform(
     run: Run, graph: BipartiteGraph, folder: Path, device: str = 'auto'
 ) -> Result:
     """Trains and tests once, or reads what an earlier call came to."""
-    made_with = asdict(run) | {'data': fingerprint(graph)}
+    made_with = record(run, graph)
     done = folder / 'result.json'
     if done.exists():
         result = read(folder)

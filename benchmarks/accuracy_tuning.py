@@ -3,7 +3,7 @@ for every method and for the plain backbone.
 """
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,13 +13,13 @@ from accuracy_runs import (
     Run,
     check_settings,
     default_value,
+    record,
     train,
     write_json,
 )
 
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.resolver import resolve
-from pyg_darec.train.checkpoint import fingerprint
 
 Space: TypeAlias = dict[str, tuple[float, float]]
 
@@ -44,7 +44,7 @@ def tune(
     already are not trained again, but told to the sampler in their order, so
     that it goes on as if there had been no interruption.
     """
-    made_with = asdict(run) | {'data': fingerprint(graph)}
+    made_with = record(run, graph)
     trials: list[dict[str, Any]] = []
     if path.exists():
         known = json.loads(path.read_text())

@@ -23,7 +23,6 @@ ranked among themselves:
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,6 +36,7 @@ from accuracy_runs import (
     add_arguments,
     check_settings,
     load_graphs,
+    record,
     settings,
     train,
     write_json,
@@ -47,7 +47,6 @@ from pyg_darec import DaRecAlign
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.metrics import compare, ranking_metrics
 from pyg_darec.nn.functional import normalize, ridge_regression
-from pyg_darec.train.checkpoint import fingerprint
 
 BASELINES = ('random', 'content', 'item-kNN', 'LightGCN + ridge')
 NEIGHBORS = (10, 50, 200)
@@ -214,7 +213,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             path = folder / method / f'seed-{seed}.json'
             trained = OURS if method == OURS else PLAIN
             run = Run(dataset, 'LightGCN', trained, seed, **settings(args))
-            made_with = asdict(run) | {'data': fingerprint(graph)}
+            made_with = record(run, graph)
             if path.exists():
                 known = json.loads(path.read_text())['run']
                 check_settings(path, known, made_with)

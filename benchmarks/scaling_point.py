@@ -110,9 +110,17 @@ def build_graph(point: Point, pairs: Tensor) -> BipartiteGraph:
     )
 
 
+def watch_peak(device: str, imports: float) -> Callable[[], float]:
+    """Forgets the peak so far; what it returns tells that since, in MiB."""
+    if device != 'cuda':
+        forget_peak()
+        return lambda: peak_mib() - imports
+    torch.cuda.reset_peak_memory_stats()
+    return lambda: torch.cuda.max_memory_allocated() / 2**20
+
+
 def measure(point: Point) -> Point:
-    device = point.get('device', 'cpu')
-    imports = 0.0 if device == 'cuda' else current_mib()
+    device, imports = point.get('device', 'cpu'), current_mib()
     torch.manual_seed(0)
     pairs = random_pairs(point)
     synchronize(device)
@@ -156,15 +164,9 @@ def measure(point: Point) -> Point:
     step()
     synchronize(device)
     out['first'] = time.perf_counter() - start
-    if device == 'cuda':
-        torch.cuda.reset_peak_memory_stats()
-    else:
-        forget_peak()
+    peak = watch_peak(device, imports)
     out['step'] = timed(step)
-    if device == 'cuda':
-        out['peak_mib'] = torch.cuda.max_memory_allocated() / 2**20
-    else:
-        out['peak_mib'] = peak_mib() - imports
+    out['peak_mib'] = peak()
     out['propagate'] = timed(propagate)
     k = min(20, graph.num_items // 2)
     out['evaluate'] = timed(lambda: evaluate(model, graph, ks=(k,)))
