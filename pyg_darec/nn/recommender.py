@@ -14,8 +14,8 @@ from pyg_darec.nn.objectives import BPR, Objective
 
 class Step(NamedTuple):
     """What one propagation of a model yields: the weighted loss terms by
-    name, and the embeddings that they came from, so that an aligner never
-    propagates a second time.
+    name, and the embeddings that they came from, so that an aligner need not
+    propagate a second time.
     """
 
     terms: dict[str, Tensor]
