@@ -75,8 +75,8 @@ class ForeignModel(Recommender):
     def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
         if not self._has_loss:
             return super().step(graph, batch)
-        # A loss of its own does not tell which embeddings it used: this is
-        # the one case that propagates twice.
+        # A loss of its own does not tell which embeddings it used, so that
+        # this propagates twice.
         loss, _ = self._own_loss(graph, batch)
         user, item = self.encode(graph)
         return Step({'base': loss}, user, item)
