@@ -16,7 +16,7 @@ from pyg_darec.nn.recommender import Step
 class ContrastiveLightGCN(LightGCN):
     r"""LightGCN with a contrastive term beside its own objective.
 
-    A subclass implements :meth:`contrast`.
+    A subclass implements :meth:`auxiliary`.
 
     Args:
         num_users (int): The number of users :math:`U`.
@@ -66,6 +66,19 @@ class ContrastiveLightGCN(LightGCN):
         self.temperature = temperature
 
     @abstractmethod
+    def auxiliary(
+        self, graph: BipartiteGraph, batch: Batch
+    ) -> dict[str, Tensor]: ...
+
+
+class LayerContrastLightGCN(ContrastiveLightGCN):
+    r"""One whose contrast is about the layers of the propagation that is
+    scored, so that a step propagates once for both.
+
+    A subclass implements :meth:`contrast`.
+    """
+
+    @abstractmethod
     def contrast(
         self, graph: BipartiteGraph, layers: list[View], batch: Batch
     ) -> dict[str, Tensor]:
@@ -83,7 +96,6 @@ class ContrastiveLightGCN(LightGCN):
         return self.contrast(graph, self.layers(graph), batch)
 
     def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
-        # The same, with one propagation for both.
         layers = self.layers(graph)
         user, item = self.combine_layers(layers)
         terms = self.supervise(graph, user, item, batch)

@@ -9,7 +9,7 @@ from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.functional import log_partition
 from pyg_darec.nn.models.base import Penalty, View
 from pyg_darec.nn.models.contrast import (
-    ContrastiveLightGCN,
+    LayerContrastLightGCN,
     contrast_nodes,
 )
 from pyg_darec.nn.models.lightgcn import Combine
@@ -21,7 +21,7 @@ Similarity = Literal['cosine', 'inner']
 _CLIP = 5.0
 
 
-class LightGCL(ContrastiveLightGCN):
+class LightGCL(LayerContrastLightGCN):
     r"""Contrastive learning with a low-rank view of the graph from the
     `"LightGCL: Simple Yet Effective Graph Contrastive Learning for
     Recommendation" <https://arxiv.org/abs/2302.08191>`_ paper: beside each

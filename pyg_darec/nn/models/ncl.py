@@ -9,7 +9,7 @@ from pyg_darec.nn.functional import info_nce
 from pyg_darec.nn.functional.kmeans import lloyd
 from pyg_darec.nn.models.base import Penalty, View
 from pyg_darec.nn.models.contrast import (
-    ContrastiveLightGCN,
+    LayerContrastLightGCN,
     contrast_nodes,
 )
 from pyg_darec.nn.models.lightgcn import Combine
@@ -17,7 +17,7 @@ from pyg_darec.nn.models.lightgcn import Combine
 _NO_CLUSTER = -1
 
 
-class NCL(ContrastiveLightGCN):
+class NCL(LayerContrastLightGCN):
     r"""Neighborhood-enriched contrastive learning from the `"Improving Graph
     Collaborative Filtering with Neighborhood-enriched Contrastive Learning"
     <https://arxiv.org/abs/2202.06200>`_ paper: LightGCN, where what comes

@@ -101,8 +101,8 @@ class SGL(ContrastiveLightGCN):
         self.augmentation = augmentation
         self.drop_ratio = drop_ratio
 
-    def contrast(
-        self, graph: BipartiteGraph, layers: list[View], batch: Batch
+    def auxiliary(
+        self, graph: BipartiteGraph, batch: Batch
     ) -> dict[str, Tensor]:
         contrast = contrast_views(
             self._view(graph), self._view(graph), batch, self.temperature

@@ -85,8 +85,8 @@ class SimGCL(ContrastiveLightGCN):
         check_weight(eps=eps)
         self.eps = eps
 
-    def contrast(
-        self, graph: BipartiteGraph, layers: list[View], batch: Batch
+    def auxiliary(
+        self, graph: BipartiteGraph, batch: Batch
     ) -> dict[str, Tensor]:
         user, pos, _ = batch
         contrast = contrast_views(
