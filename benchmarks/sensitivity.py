@@ -95,39 +95,44 @@ def table(name: str, folder: Path, axes: Sequence[str]) -> str:
 
 
 def plot(name: str, folder: Path, axes: Sequence[str], path: Path) -> None:
-    """A panel an axis: means of the seeds and their standard deviation."""
+    """A row a form, a panel an axis: means of the seeds and their standard
+    deviation.
+    """
     import matplotlib
 
     matplotlib.use('agg')
     from matplotlib import pyplot
 
-    curves: dict[tuple[str, str], dict[str, Values]] = {}
+    forms: dict[str, dict[str, dict[str, Values]]] = {}
     for method, axis, value, point in points(axes):
         test, _ = finished(folder / method / point)
         if test:
             label = 'all' if value is None else str(value)
-            curves.setdefault((method, axis), {})[label] = test
-    if not curves:
+            curves = forms.setdefault(method, {})
+            curves.setdefault(axis, {})[label] = test
+    if not forms:
         return
     plain, _ = finished(folder / PLAIN / 'default')
-    figure, panels = pyplot.subplots(
-        1,
-        len(curves),
-        figsize=(2.6 * len(curves) + 0.6, 3),
+    width = max(len(curves) for curves in forms.values())
+    figure, rows = pyplot.subplots(
+        len(forms),
+        width,
+        figsize=(2.6 * width + 0.6, 3 * len(forms)),
         squeeze=False,
-        sharey=True,
+        sharey='row',
         layout='constrained',
     )
     figure.suptitle(name)
-    for ((method, axis), curve), panel in zip(
-        curves.items(), panels.flat, strict=True
-    ):
-        draw(panel, curve)
-        if plain:
-            panel.axhline(statistics.fmean(plain), color='gray', ls='--')
-        panel.set_title(method)
-        panel.set_xlabel(SYMBOLS.get(axis, axis))
-    panels[0, 0].set_ylabel(METRIC)
+    for (method, curves), panels in zip(forms.items(), rows, strict=True):
+        for panel in panels[len(curves) :]:
+            panel.set_axis_off()
+        for (axis, curve), panel in zip(curves.items(), panels, strict=False):
+            draw(panel, curve)
+            if plain:
+                panel.axhline(statistics.fmean(plain), color='gray', ls='--')
+            panel.set_title(method)
+            panel.set_xlabel(SYMBOLS.get(axis, axis))
+        panels[0].set_ylabel(METRIC)
     with atomic_write(path) as part:
         figure.savefig(part, dpi=150)
     pyplot.close(figure)
