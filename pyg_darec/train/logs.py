@@ -1,8 +1,12 @@
 """The history of a run in files that other programs read."""
 
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from lightning_fabric.loggers.csv_logs import CSVLogger
 from lightning_fabric.loggers.logger import Logger
@@ -53,5 +57,27 @@ class RunLogs:
 
     @staticmethod
     def _write(loggers: Sequence[Logger], row: dict[str, float]) -> None:
-        for logger in loggers:
-            logger.log_metrics(row, step=int(row['epoch']))
+        with _uninterrupted():
+            for logger in loggers:
+                logger.log_metrics(row, step=int(row['epoch']))
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block. TensorBoard hands rows to a thread
+    by a queue, and a KeyboardInterrupt that comes while the queue takes its
+    lock leaves it locked, so that closing the log would wait forever.
+    """
+    known = signal.getsignal(signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or not callable(known):
+        yield
+        return
+    caught: list[tuple[Any, Any]] = []
+    signal.signal(signal.SIGINT, lambda *args: caught.append(args))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, known)
+        if caught:
+            known(*caught[0])

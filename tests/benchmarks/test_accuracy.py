@@ -83,7 +83,7 @@ def test_tuning_goes_on_as_if_not_interrupted(
     assert trials[0]['params'] == {
         'lr': 2e-3,
         'reg_weight': 1e-6,
-        'ssl_weight': 0.1,
+        'ssl_weight': 0.01,
         'weight': 0.01,
         'temperature': 0.2,
     }
