@@ -65,8 +65,8 @@ class RunLogs:
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Ctrl-C waits for the end of the block. TensorBoard hands rows to a thread
-    by a queue, and a KeyboardInterrupt that comes while the queue takes its
-    lock leaves it locked, so that closing the log would wait forever.
+    by a queue, and a KeyboardInterrupt just after that took its lock may leave
+    it locked: then closing the log waits forever.
     """
     known = signal.getsignal(signal.SIGINT)
     is_main = threading.current_thread() is threading.main_thread()

@@ -1,4 +1,6 @@
 import csv
+import os
+import signal
 
 import pytest
 from lightning_fabric.loggers.csv_logs import CSVLogger
@@ -15,6 +17,26 @@ ROWS = [
 def read(path):
     with open(path, newline='') as file:
         return list(csv.DictReader(file))
+
+
+def test_ctrl_c_does_not_tear_a_row(tmp_path):
+    class Impatient(CSVLogger):
+        def log_metrics(self, metrics, step=None):
+            os.kill(os.getpid(), signal.SIGINT)
+            super().log_metrics(metrics, step)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        logs = RunLogs(tmp_path, [Impatient(tmp_path, '', 'other')])
+        with pytest.raises(KeyboardInterrupt):
+            logs.log(ROWS[0])
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    logs.close()
+    for name in ('csv', 'other'):
+        [row] = read(tmp_path / name / 'metrics.csv')
+        assert row['loss'] == '0.5'
 
 
 def test_restart_forgets_what_is_not_in_the_history(tmp_path):
