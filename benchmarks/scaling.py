@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from protocol import HERE, environment
-from scaling_plot import plot
+from scaling_plot import plot, series
 from scaling_point import needed_mib
 from timing import machine
 from tqdm import tqdm
@@ -122,19 +122,6 @@ def exponents(sizes: list[float], values: list[float]) -> list[float | None]:
     """Over all points, and over the upper half of them."""
     half = max(len(sizes) // 2, 2)
     return [exponent(sizes, values), exponent(sizes[-half:], values[-half:])]
-
-
-def series(
-    results: list[Point], axis: str, model: str, what: str
-) -> tuple[list[float], list[float]]:
-    rows = sorted(
-        (row['point'][axis], row['figures'][what])
-        for row in results
-        if row['axis'] == axis
-        and row['point']['model'] == model
-        and what in row['figures']
-    )
-    return [float(x) for x, _ in rows], [y for _, y in rows]
 
 
 def exponents_table(results: list[Point], models: list[str]) -> list[str]:

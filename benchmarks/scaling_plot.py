@@ -1,7 +1,21 @@
-"""The figure of ``scaling.py``."""
+"""The figure of ``scaling.py``, and the series in it."""
 
 from pathlib import Path
 from typing import Any
+
+
+def series(
+    results: list[dict[str, Any]], axis: str, model: str, what: str
+) -> tuple[list[float], list[float]]:
+    """Sizes along an axis, ascending, and what was measured at each."""
+    rows = sorted(
+        (row['point'][axis], row['figures'][what])
+        for row in results
+        if row['axis'] == axis
+        and row['point']['model'] == model
+        and what in row['figures']
+    )
+    return [float(x) for x, _ in rows], [y for _, y in rows]
 
 
 def plot(results: list[dict[str, Any]], models: list[str], path: Path) -> None:
@@ -34,25 +48,17 @@ def plot(results: list[dict[str, Any]], models: list[str], path: Path) -> None:
         ('peak_mib', 'peak of a step, MiB'),
     )
     for column, axis in enumerate(axes):
-        shown = [
-            row
-            for row in results
-            if row['axis'] == axis and 'step' in row['figures']
-        ]
         for panel, (what, name) in zip(panels[:, column], rows, strict=True):
+            marks: set[float] = set()
             for n, model in enumerate(models):
-                found = sorted(
-                    (row['point'][axis], row['figures'][what])
-                    for row in shown
-                    if row['point']['model'] == model
-                )
-                if found:
-                    sizes, values = zip(*found, strict=True)
+                sizes, values = series(results, axis, model, what)
+                if sizes:
                     panel.loglog(
                         sizes, values, f'C{n}', marker='o', label=model
                     )
+                    marks.update(sizes)
             # Marks at decades would be too few of them, or too many.
-            panel.set_xticks(sorted({row['point'][axis] for row in shown}))
+            panel.set_xticks(sorted(marks))
             panel.minorticks_off()
             panel.xaxis.set_major_formatter(compact)
             panel.tick_params(axis='x', labelrotation=45)

@@ -57,15 +57,15 @@ class InjectingAligner(Aligner):
 
     def _model_step(self, graph: BipartiteGraph, batch: Batch) -> Step:
         model, tables = self.model, self._tables(graph)
-        if tables is not None and not self._is_apart:
-            out: Step = call_with(model, 'step', tables, graph, batch)
-            return out
-        if tables is not None:
+        if tables is None:
+            terms, user, item = model.step(graph, batch)
+            user, item = self._inject(graph, user, item)
+        elif self._is_apart:
             terms = model.auxiliary(graph, batch)
             user, item = call_with(model, 'encode', tables, graph)
         else:
-            terms, user, item = model.step(graph, batch)
-            user, item = self._inject(graph, user, item)
+            out: Step = call_with(model, 'step', tables, graph, batch)
+            return out
         rewarded = model.supervise(graph, user, item, batch)
         return Step({**terms, **rewarded}, user, item)
 
@@ -105,10 +105,8 @@ class InjectingAligner(Aligner):
         # Most models have nothing to renew.
         if type(self.model).renew is Recommender.renew:
             return
-        tables = None
-        if not self._is_apart:
-            with torch.no_grad():
-                tables = self._tables(graph)
+        with torch.no_grad():
+            tables = None if self._is_apart else self._tables(graph)
         call_with(self.model, 'renew', tables or {}, graph, epoch, step)
 
     @torch.no_grad()

@@ -102,8 +102,11 @@ class ProfileSpace(Module):
         is_new = not self._is_fitted(graph)
         if is_new:
             self._fit_components(graph)
-        pair = self._centred(graph, 0), self._centred(graph, 1)
-        pair = pair[0] @ self.basis, pair[1] @ self.basis
+        # One after the other: centred profiles are as large as profiles.
+        pair = (
+            self._centred(graph, 0) @ self.basis,
+            self._centred(graph, 1) @ self.basis,
+        )
         if is_new:
             self._fit_trust(graph, *pair)
         if self.trust.max() <= 0:
