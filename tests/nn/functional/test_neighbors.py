@@ -38,6 +38,8 @@ def test_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     x = points(90) + 50 * torch.nn.functional.one_hot(group, 6).double()
     exact = nearest_neighbors(x, 4)
     monkeypatch.setattr(neighbors, '_MAX_EXACT', 30)
+    monkeypatch.setattr(neighbors, '_CELL', 30)
+    monkeypatch.setattr(neighbors, '_STRIDE', 2)
     index, value = nearest_neighbors(x, 4)
     assert torch.equal(index, exact[0])
     assert torch.allclose(value, exact[1])
@@ -47,3 +49,29 @@ def test_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     own = group.unsqueeze(1).expand(-1, 40)
     assert torch.equal(group[index[found]], own[found])
     assert (found.sum(dim=1) == 29).all()
+
+
+def test_no_cell_is_larger_than_what_is_searched_exactly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Equal points all have the same nearest centre, and would cost the
+    square of their number.
+    """
+    monkeypatch.setattr(neighbors, '_MAX_EXACT', 16)
+    monkeypatch.setattr(neighbors, '_CELL', 8)
+    x = torch.ones(100, 6)
+    sizes: list[int] = []
+    search = neighbors._search
+
+    def note(x: Tensor, cell: Tensor, index: Tensor, value: Tensor) -> None:
+        sizes.append(cell.numel())
+        search(x, cell, index, value)
+
+    monkeypatch.setattr(neighbors, '_search', note)
+    index, value = nearest_neighbors(x, 3)
+    assert max(sizes) <= 16
+    assert sum(sizes) == 100
+    assert torch.equal(value, torch.full((100, 3), 6.0))
+    node = torch.arange(100).unsqueeze(1)
+    assert (index != node).all()
+    assert (index >= 0).all()
