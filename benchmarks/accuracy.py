@@ -22,6 +22,7 @@ finished. A p-value is the larger one of the paired t-tests over users and over
 seeds, corrected for all comparisons of a data set (Holm); an interval of a gain
 spans both 95 % intervals.
 
+``--backbones PyG-LightGCN`` is that of PyG, which is none of this library.
 ``--shuffle`` permutes the profiles of users and of items, a control that has
 nothing to tell.
 """
@@ -38,6 +39,7 @@ from accuracy_runs import (
     PLAIN,
     Run,
     add_arguments,
+    backbone_name,
     load_graphs,
     perform,
     settings,
@@ -45,7 +47,6 @@ from accuracy_runs import (
 from accuracy_tuning import tune
 
 from pyg_darec.graph import BipartiteGraph
-from pyg_darec.nn.resolver import resolve
 
 
 def shuffled(graph: BipartiteGraph) -> BipartiteGraph:
@@ -85,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add('--tune', type=int, default=0, metavar='N', help='trials of each')
     add('--shuffle', action='store_true', help='permute the profiles')
     args = parser.parse_args(argv)
-    backbones = [resolve(name).__name__ for name in args.backbones]
+    backbones = [backbone_name(name) for name in args.backbones]
 
     graphs = load_graphs(parser, args)
     if args.shuffle:

@@ -17,8 +17,9 @@ from lastfm import load_lastfm
 from ml100k import load_ml100k
 from safetensors.torch import load_file, save_file
 from timing import machine
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.data import HeteroData
+from torch_geometric.nn import LightGCN as PyGLightGCN
 
 from pyg_darec import DaRecAlign, fit
 from pyg_darec.datasets import OnlineRetail
@@ -34,7 +35,6 @@ from pyg_darec.nn.align import (
     RLMRecGenAlign,
 )
 from pyg_darec.nn.models import LightGCN
-from pyg_darec.nn.recommender import Recommender
 from pyg_darec.nn.resolver import resolve
 from pyg_darec.train.checkpoint import fingerprint
 from pyg_darec.train.result import FitResult
@@ -45,6 +45,8 @@ LOADERS: dict[str, Callable[..., HeteroData]] = {
     'ml100k': load_ml100k,
 }
 DATASETS = ('online_retail', *LOADERS)
+# The LightGCN of PyG, a model of a user's own to this library.
+FOREIGN = 'PyG-LightGCN'
 METRICS = ('Recall@20', 'NDCG@20')
 
 
@@ -181,15 +183,27 @@ def load_graphs(
     return graphs
 
 
+def backbone_name(name: str) -> str:
+    return name if name == FOREIGN else resolve(name).__name__
+
+
+def make_backbone(
+    name: str, graph: BipartiteGraph, dim: int, **options: Any
+) -> Any:
+    if name == FOREIGN:  # as its users have it: a mean of layers, no penalty
+        return PyGLightGCN(graph.num_nodes, dim, num_layers=3, **options)
+    return resolve(name).from_data(graph, dim, **options)
+
+
 def train(
     run: Run,
     graph: BipartiteGraph,
     device: str = 'auto',
     folder: Path | None = None,
-) -> tuple[Recommender, FitResult]:
+) -> tuple[nn.Module, FitResult]:
     torch.manual_seed(run.seed)
-    model = resolve(run.backbone).from_data(
-        graph, run.dim, **run.backbone_options
+    model: nn.Module = make_backbone(
+        run.backbone, graph, run.dim, **run.backbone_options
     )
     method = METHODS[run.method]
     if method.cls is not None:

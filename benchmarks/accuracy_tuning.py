@@ -13,13 +13,13 @@ from accuracy_runs import (
     Run,
     check_settings,
     default_value,
+    make_backbone,
     record,
     train,
     write_json,
 )
 
 from pyg_darec.graph import BipartiteGraph
-from pyg_darec.nn.resolver import resolve
 
 Space: TypeAlias = dict[str, tuple[float, float]]
 
@@ -54,7 +54,7 @@ def tune(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=0)
     study = optuna.create_study(direction='maximize', sampler=sampler)
-    backbone = resolve(run.backbone).from_data(graph, 1)
+    backbone = make_backbone(run.backbone, graph, 1)
     study.enqueue_trial(defaults(run, backbone))
     if backbone_params is not None:
         study.enqueue_trial(defaults(run, backbone) | backbone_params)
@@ -89,10 +89,12 @@ def attempt(run: Run, graph: BipartiteGraph, device: str) -> dict[str, Any]:
 
 
 def backbone_space(backbone: Any) -> Space:
-    """What is tuned of a backbone: its penalty, and its own contrast if it has
-    one, with which alignment has to get along.
+    """What is tuned of a backbone: its penalty, and its own contrast, with
+    which alignment has to get along, if it has them.
     """
-    found: Space = {'reg_weight': REG_WEIGHT}
+    found: Space = {}
+    if hasattr(backbone, 'reg_weight'):
+        found['reg_weight'] = REG_WEIGHT
     if hasattr(backbone, 'ssl_weight'):
         weight = backbone.ssl_weight
         found['ssl_weight'] = weight / 100, 10 * weight

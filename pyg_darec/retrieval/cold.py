@@ -9,11 +9,11 @@ from torch_geometric.data import HeteroData
 from pyg_darec.checks import check_embeddings as check_profiles
 from pyg_darec.checks import check_scored
 from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.nn.evaluating import evaluating
 from pyg_darec.retrieval.candidates import rank_candidates
 from pyg_darec.retrieval.embedding import (
     check_embeddings,
     compute_embeddings,
-    evaluating,
 )
 from pyg_darec.retrieval.nodes import Indices, Kind
 from pyg_darec.retrieval.recommendation import Recommendation

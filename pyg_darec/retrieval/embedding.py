@@ -1,14 +1,12 @@
 """From a model to the two embedding matrices that are scored."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_darec.checks import check_scored
 from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.nn.evaluating import evaluating
 from pyg_darec.nn.models import as_recommender
 
 
@@ -37,20 +35,6 @@ def compute_embeddings(
         user, item = as_recommender(model)(graph)
     check_embeddings(user, item, graph)
     return user, item
-
-
-@contextmanager
-def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    r"""Evaluation mode, without gradients, for the length of a block."""
-    # A part may be frozen in evaluation mode inside a model that trains.
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def check_embeddings(

@@ -9,6 +9,7 @@ from pyg_darec.nn.align.darec import DaRecAlign
 from pyg_darec.nn.align.diagnostics import Diagnostics
 from pyg_darec.nn.align.injection import ProfileInjection
 from pyg_darec.nn.align.kar import KARAlign
+from pyg_darec.nn.align.profile_scale import profile_scale
 from pyg_darec.nn.align.profile_space import ProfileSpace
 from pyg_darec.nn.align.rlmrec_con import RLMRecConAlign
 from pyg_darec.nn.align.rlmrec_gen import RLMRecGenAlign
@@ -28,4 +29,5 @@ __all__ = [
     'RLMRecConAlign',
     'RLMRecGenAlign',
     'canonical_maps',
+    'profile_scale',
 ]

@@ -37,8 +37,8 @@ class DaRecAlign(InjectingAligner):
 
     .. math::
         \mathbf{e}'_v = \mathbf{e}_v + t \left( w_n \sum_{u \in
-        \mathcal{N}(v)} s_{vu} \mathbf{e}_u + w_p \mathbf{W} \mathbf{x}_v
-        \right)
+        \mathcal{N}(v)} s_{vu} \mathbf{e}_u + w_p c \, \mathbf{W}
+        \mathbf{x}_v \right)
 
     instead, in training and afterwards. :math:`\mathbf{x}_v` is what its
     profile, joined by those of neighbours in the graph, has in common with the
@@ -47,7 +47,8 @@ class DaRecAlign(InjectingAligner):
     keeps the global structure of profiles, and the mean over nodes with the
     nearest profiles the local one; nothing is forced to coincide. The trust
     :math:`t` is measured before training: with shuffled profiles, the model is
-    what it is alone. See :class:`~pyg_darec.nn.align.ProfileInjection`. The
+    what it is alone. So is :math:`c`, which allows for how much of its input
+    a model lets through. See :class:`~pyg_darec.nn.align.ProfileInjection`. The
     loss of the model is its own, and its contrasts, if it has some, spread out
     the specific part alone. A model without embedding tables of users and
     items gets the same on its output, and its :attr:`objective` there.

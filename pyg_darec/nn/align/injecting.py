@@ -1,5 +1,6 @@
 """Aligners that change what goes into a model."""
 
+from functools import partial
 from typing import Literal
 from weakref import WeakKeyDictionary
 
@@ -10,7 +11,14 @@ from torch.nn import Module
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.injection import ProfileInjection
-from pyg_darec.nn.align.tables import call_with, input_tables, split_tables
+from pyg_darec.nn.align.profile_scale import Pair
+from pyg_darec.nn.align.tables import (
+    call_with,
+    input_tables,
+    join_tables,
+    split_tables,
+)
+from pyg_darec.nn.evaluating import evaluating
 from pyg_darec.nn.functional import regression_kriging
 from pyg_darec.nn.recommender import Recommender, Step
 
@@ -89,19 +97,34 @@ class InjectingAligner(Aligner):
         """
         if self.injection is None:
             return {}
+        self._prepare(graph)
         tables = input_tables(self.model, graph)
         if tables is None:
             return None
         pair = self.injection(graph, *split_tables(graph, tables))
-        if len(tables) == 1:
-            pair = (torch.cat(pair),)
-        return dict(zip(tables, pair, strict=True))
+        return join_tables(tables, pair)
+
+    def _prepare(self, graph: BipartiteGraph) -> None:
+        if self.injection is None or torch.compiler.is_compiling():
+            return
+        has_tables = input_tables(self.model, graph) is not None
+        response = partial(self._response, graph) if has_tables else None
+        self.injection.prepare(graph, response)
+
+    def _response(self, graph: BipartiteGraph, added: Pair) -> Pair:
+        """What is added to the output by what is added to the tables."""
+        tables = input_tables(self.model, graph)
+        assert tables is not None
+        with evaluating(self.model):
+            own = split_tables(graph, tables)
+            moved = join_tables(tables, (own[0] + added[0], own[1] + added[1]))
+            before = self.model.encode(graph)
+            user, item = call_with(self.model, 'encode', moved, graph)
+        return user - before[0], item - before[1]
 
     def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
         _SEEN[self] = graph
-        if self.injection is not None:
-            # A compiled step cannot.
-            self.injection.prepare(graph)
+        self._prepare(graph)  # A compiled step cannot.
         # Most models have nothing to renew.
         if type(self.model).renew is Recommender.renew:
             return

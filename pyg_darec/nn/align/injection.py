@@ -7,6 +7,7 @@ from torch.nn.init import eye_
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from pyg_darec.graph import BipartiteGraph
+from pyg_darec.nn.align.profile_scale import Response, profile_scale
 from pyg_darec.nn.align.profile_space import KINDS, ProfileSpace
 from pyg_darec.nn.functional import nearest_neighbors, normalize
 from pyg_darec.sparse import CSR, Matrix, SymmetricProduct
@@ -14,6 +15,7 @@ from pyg_darec.sparse import CSR, Matrix, SymmetricProduct
 # The multiple of the identity that W starts as. Less trains slower, more
 # leaves less to the embeddings of the model.
 _START = 2.0
+_UNKNOWN = 0.0
 
 
 class Profiles(NamedTuple):
@@ -29,8 +31,8 @@ class ProfileInjection(LazyModuleMixin, Module):
 
     .. math::
         \mathbf{e}'_v = \mathbf{e}_v + t \left( w_n \sum_{u \in
-        \mathcal{N}(v)} s_{vu} \mathbf{e}_u + w_p \mathbf{W} \mathbf{x}_v
-        \right),
+        \mathcal{N}(v)} s_{vu} \mathbf{e}_u + w_p c \, \mathbf{W}
+        \mathbf{x}_v \right),
 
     with the reduced profile :math:`\mathbf{x}_v` of a node, to which those of
     its neighbours in the graph contribute, and the trust :math:`t` in profiles
@@ -41,6 +43,13 @@ class ProfileInjection(LazyModuleMixin, Module):
     nearest to that of the other, by :math:`d(\mathbf{Z})` there, and
     :math:`s_{vu}` is the cosine of these, divided by the square roots of the
     sums at both. Where :math:`t = 0`, embeddings pass through unchanged.
+
+    Models differ in how much of their input arrives at their output: with the
+    mean of four layers, it is a quarter of their sum. What profiles add would
+    be drowned in one and drown the model itself in another. So :math:`c`
+    makes it as long at the output, before training, as the sum of three
+    layers of LightGCN and the input, for which :math:`c = 1`
+    (:func:`~pyg_darec.nn.align.profile_scale`).
 
     Args:
         llm_dim (int): The width of the profile embeddings.
@@ -53,6 +62,7 @@ class ProfileInjection(LazyModuleMixin, Module):
     """
 
     cls_to_become = None
+    scale: Tensor
 
     def __init__(
         self,
@@ -68,6 +78,7 @@ class ProfileInjection(LazyModuleMixin, Module):
         self.neighbor_weight = neighbor_weight
         self.num_neighbors = num_neighbors
         self.space = ProfileSpace(llm_dim, rank)
+        self.register_buffer('scale', torch.tensor(_UNKNOWN))
         self.user_weight = UninitializedParameter()
         self.item_weight = UninitializedParameter()
         # Here and not in a table of all modules: a compiled step would guard
@@ -100,6 +111,7 @@ class ProfileInjection(LazyModuleMixin, Module):
 
     def reset_parameters(self) -> None:
         self.space.reset_parameters()
+        self.scale.fill_(_UNKNOWN)
         if self.has_uninitialized_params():
             return
         with torch.no_grad():
@@ -126,7 +138,7 @@ class ProfileInjection(LazyModuleMixin, Module):
     def _inject(
         self, kind: str, x: Tensor, prepared: dict[str, Profiles]
     ) -> Tensor:
-        weight = self._weights()[kind]
+        weight = self._weights()[kind] * self.scale
         if kind not in prepared:
             # Training on several devices waits for a gradient of everything.
             return x + 0 * weight.sum() if torch.is_grad_enabled() else x
@@ -138,15 +150,38 @@ class ProfileInjection(LazyModuleMixin, Module):
 
     @torch.inference_mode(False)
     @torch.no_grad()
-    def prepare(self, graph: BipartiteGraph) -> dict[str, Profiles]:
+    def prepare(
+        self, graph: BipartiteGraph, response: Response | None = None
+    ) -> dict[str, Profiles]:
         r"""What the profiles of :obj:`graph` are reduced to, computed once;
         nothing where interactions do not bear them out.
+
+        Args:
+            graph (BipartiteGraph): The interactions, with profiles.
+            response (callable, optional): What the model adds to its output,
+                given what is added to its input embeddings, which sets the
+                scale :math:`c` the first time; without it, that is 1.
+                (default: :obj:`None`)
         """
         known = self._prepared
         if known is None or not known.is_of(self, graph):
             profiles = self._reduce(graph)
+            if profiles and self.scale == _UNKNOWN:
+                self._fit_scale(graph, profiles, response)
             known = self._prepared = Prepared.of(self, graph, profiles)
         return known.profiles
+
+    def _fit_scale(
+        self,
+        graph: BipartiteGraph,
+        profiles: dict[str, Profiles],
+        response: Response | None,
+    ) -> None:
+        self.scale.fill_(1)
+        if response is not None:
+            weights = self._weights()
+            user, item = (profiles[k].x @ weights[k].t() for k in KINDS)
+            self.scale.fill_(profile_scale(graph, (user, item), response))
 
     def _reduce(self, graph: BipartiteGraph) -> dict[str, Profiles]:
         pair = self.space(graph)

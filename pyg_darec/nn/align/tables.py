@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.func import functional_call
 from torch.nn import Module
@@ -85,3 +86,11 @@ def split_tables(
         return first, rest[0]
     user, item = first.split([graph.num_users, graph.num_items])
     return user, item
+
+
+def join_tables(
+    tables: Mapping[str, Tensor], pair: tuple[Tensor, Tensor]
+) -> dict[str, Tensor]:
+    r"""The rows of users and of items, in place of :func:`input_tables`."""
+    parts = pair if len(tables) == 2 else (torch.cat(pair),)
+    return dict(zip(tables, parts, strict=True))

@@ -1,0 +1,49 @@
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from pyg_darec.graph import BipartiteGraph
+
+Pair = tuple[Tensor, Tensor]  # of users and of items
+Response = Callable[[Pair], Pair]
+"""What a model adds to its output, given what is added to its input."""
+
+# Of the reference: the LightGCN with which the weight of profiles was chosen.
+_LAYERS = 3
+
+
+@torch.no_grad()
+def profile_scale(
+    graph: BipartiteGraph, added: Pair, response: Response
+) -> float:
+    r"""The factor that makes what profiles add to the output of a model as
+    long as a sum of layers would,
+
+    .. math::
+        c = \frac{\Vert \sum_{l=0}^{3} \mathbf{A}^l \mathbf{P} \Vert}
+        {\Vert f(\mathbf{E} + \mathbf{P}) - f(\mathbf{E}) \Vert},
+
+    where :math:`\mathbf{P}` is added to the input embeddings
+    :math:`\mathbf{E}` of the model :math:`f`, to two digits, which no order
+    of summation changes; 1 if nothing is added.
+
+    Args:
+        graph (BipartiteGraph): The interactions :math:`\mathbf{A}`.
+        added (tuple): What is added for users :math:`(U, d)` and for items
+            :math:`(I, d)`.
+        response (callable): Returns what that adds to the output.
+    """
+    x = total = added
+    for _ in range(_LAYERS):
+        x = graph.propagate(*x)
+        total = total[0] + x[0], total[1] + x[1]
+    wanted, found = _length(total), _length(response(added))
+    if not (0 < found < math.inf and 0 < wanted < math.inf):
+        return 1.0
+    return float(f'{wanted / found:.1e}')
+
+
+def _length(pair: Pair) -> float:
+    return math.hypot(*(float(x.double().norm()) for x in pair))
