@@ -70,6 +70,15 @@ def test_runs_and_resumes(
         main(words(tmp_path, '--lr', '0.1'))
 
 
+def test_backbone_of_pyg(tmp_path: Path) -> None:
+    """It has no penalty to tune, nor a contrast."""
+    main(words(tmp_path, '--backbones', 'PyG-LightGCN', '--tune', '2'))
+    folder = tmp_path / 'online_retail' / 'PyG-LightGCN' / 'plain'
+    trials = json.loads((folder / 'tuning.json').read_text())['trials']
+    assert [[*trial['params']] for trial in trials] == [['lr'], ['lr']]
+    assert '| PyG-LightGCN | plain | 2 |' in (tmp_path / 'table.md').read_text()
+
+
 def test_tuning_goes_on_as_if_not_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
