@@ -107,20 +107,20 @@ class InjectingAligner(Aligner):
     def _prepare(self, graph: BipartiteGraph) -> None:
         if self.injection is None or torch.compiler.is_compiling():
             return
-        has_tables = input_tables(self.model, graph) is not None
-        response = partial(self._response, graph) if has_tables else None
+        tables = input_tables(self.model, graph)
+        response = partial(self._response, graph, tables) if tables else None
         self.injection.prepare(graph, response)
 
-    def _response(self, graph: BipartiteGraph, added: Pair) -> Pair:
+    def _response(
+        self, graph: BipartiteGraph, tables: dict[str, Tensor], added: Pair
+    ) -> Pair:
         """What is added to the output by what is added to the tables."""
-        tables = input_tables(self.model, graph)
-        assert tables is not None
+        user, item = split_tables(graph, tables)
+        moved = join_tables(tables, (user + added[0], item + added[1]))
         with evaluating(self.model):
-            own = split_tables(graph, tables)
-            moved = join_tables(tables, (own[0] + added[0], own[1] + added[1]))
             before = self.model.encode(graph)
-            user, item = call_with(self.model, 'encode', moved, graph)
-        return user - before[0], item - before[1]
+            after = call_with(self.model, 'encode', moved, graph)
+        return after[0] - before[0], after[1] - before[1]
 
     def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
         _SEEN[self] = graph
