@@ -66,7 +66,20 @@ def plot(results: list[dict[str, Any]], models: list[str], path: Path) -> None:
             panel.grid(alpha=0.3)
             if column == 0:
                 panel.set_ylabel(name)
-    panels[0, 0].legend()
+    # Of all panels: not every model is in every one.
+    handles = {
+        label: handle
+        for panel in panels.flat
+        for handle, label in zip(
+            *panel.get_legend_handles_labels(), strict=True
+        )
+    }
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc='outside upper center',
+        ncols=len(models),
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
