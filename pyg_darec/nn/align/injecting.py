@@ -97,17 +97,18 @@ class InjectingAligner(Aligner):
         """
         if self.injection is None:
             return {}
-        self._prepare(graph)
         tables = input_tables(self.model, graph)
+        if not torch.compiler.is_compiling():  # then by 'renew'
+            self._prepare(graph, tables)
         if tables is None:
             return None
         pair = self.injection(graph, *split_tables(graph, tables))
         return join_tables(tables, pair)
 
-    def _prepare(self, graph: BipartiteGraph) -> None:
-        if self.injection is None or torch.compiler.is_compiling():
-            return
-        tables = input_tables(self.model, graph)
+    def _prepare(
+        self, graph: BipartiteGraph, tables: dict[str, Tensor] | None
+    ) -> None:
+        assert self.injection is not None
         response = partial(self._response, graph, tables) if tables else None
         self.injection.prepare(graph, response)
 
@@ -124,7 +125,9 @@ class InjectingAligner(Aligner):
 
     def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
         _SEEN[self] = graph
-        self._prepare(graph)  # A compiled step cannot.
+        if self.injection is not None:
+            # A compiled step cannot.
+            self._prepare(graph, input_tables(self.model, graph))
         # Most models have nothing to renew.
         if type(self.model).renew is Recommender.renew:
             return
