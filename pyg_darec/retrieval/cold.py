@@ -9,7 +9,7 @@ from torch_geometric.data import HeteroData
 from pyg_darec.checks import check_embeddings as check_profiles
 from pyg_darec.checks import check_scored
 from pyg_darec.graph import BipartiteGraph, as_graph
-from pyg_darec.nn.evaluating import evaluating
+from pyg_darec.nn.modes import evaluating
 from pyg_darec.retrieval.candidates import rank_candidates
 from pyg_darec.retrieval.embedding import (
     check_embeddings,

@@ -12,6 +12,7 @@ from pyg_darec.nn.align.darec import DaRecAlign
 from pyg_darec.nn.align.nodes import sample_nodes, take_nodes
 from pyg_darec.nn.align.structure import DisentangledStructure
 from pyg_darec.nn.functional import effective_rank, mean_cosine
+from pyg_darec.nn.modes import keeping_modes
 
 
 class Diagnostics:
@@ -41,8 +42,8 @@ class Diagnostics:
       of :math:`w`; of the pairs matched in this call or in the one before,
       the share that is so in both. The numbering of clusters has no say.
 
-    The weights, their gradients and the global random state are the same
-    before and after.
+    The weights, their gradients, the modes of all parts and the global random
+    state are the same before and after.
 
     Args:
         model (Aligner): The aligner.
@@ -86,11 +87,10 @@ class Diagnostics:
         r"""Returns the measurements by their names."""
         device = next(self.model.parameters()).device
         graph = self.graph.to(device)
-        training = self.model.training
         # A step may change some, such as the statistics of a batch norm.
         buffers = {n: b.clone() for n, b in self.model.named_buffers()}
         devices = [device] if device.type == 'cuda' else []
-        with torch.random.fork_rng(devices=devices):
+        with torch.random.fork_rng(devices=devices), keeping_modes(self.model):
             torch.default_generator.manual_seed(self.seed)
             if devices:
                 torch.cuda.manual_seed(self.seed)
@@ -100,7 +100,6 @@ class Diagnostics:
                 self.model.eval()
                 values |= self._parts(graph)
             finally:
-                self.model.train(training)
                 for name, buffer in self.model.named_buffers():
                     buffer.copy_(buffers[name])
         return {name: float(value) for name, value in values.items()}

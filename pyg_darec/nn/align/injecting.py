@@ -18,8 +18,8 @@ from pyg_darec.nn.align.tables import (
     join_tables,
     split_tables,
 )
-from pyg_darec.nn.evaluating import evaluating
 from pyg_darec.nn.functional import regression_kriging
+from pyg_darec.nn.modes import evaluating
 from pyg_darec.nn.recommender import Recommender, Step
 
 # What a model was trained on or called with last; nothing that a copy or a

@@ -47,12 +47,13 @@ def test_gradients_are_those_of_backward():
 def test_nothing_changes():
     data = random_data()
     model = paper(data)
-    model.train()
+    frozen = model.structure.cf_shared.eval()
     state = {k: v.clone() for k, v in model.state_dict().items()}
     before = torch.get_rng_state()
     first = Diagnostics(model, data)()
     assert torch.equal(torch.get_rng_state(), before)
     assert model.training
+    assert not frozen.training
     assert all(p.grad is None for p in model.parameters())
     for key, value in model.state_dict().items():
         assert torch.equal(value, state[key])
