@@ -98,19 +98,11 @@ class InjectingAligner(Aligner):
         if self.injection is None:
             return {}
         tables = input_tables(self.model, graph)
-        if not torch.compiler.is_compiling():  # then by 'renew'
-            self._prepare(graph, tables)
         if tables is None:
             return None
-        pair = self.injection(graph, *split_tables(graph, tables))
-        return join_tables(tables, pair)
-
-    def _prepare(
-        self, graph: BipartiteGraph, tables: dict[str, Tensor] | None
-    ) -> None:
-        assert self.injection is not None
-        response = partial(self._response, graph, tables) if tables else None
-        self.injection.prepare(graph, response)
+        pair = split_tables(graph, tables)
+        response = partial(self._response, graph, tables)
+        return join_tables(tables, self.injection(graph, *pair, response))
 
     def _response(
         self, graph: BipartiteGraph, tables: dict[str, Tensor], added: Pair
@@ -127,7 +119,9 @@ class InjectingAligner(Aligner):
         _SEEN[self] = graph
         if self.injection is not None:
             # A compiled step cannot.
-            self._prepare(graph, input_tables(self.model, graph))
+            own = input_tables(self.model, graph)
+            response = partial(self._response, graph, own) if own else None
+            self.injection.prepare(graph, response)
         # Most models have nothing to renew.
         if type(self.model).renew is Recommender.renew:
             return

@@ -100,7 +100,11 @@ class ProfileInjection(LazyModuleMixin, Module):
             weight.materialize((dim, self.space.rank))
 
     def initialize_parameters(
-        self, graph: BipartiteGraph, user: Tensor, item: Tensor
+        self,
+        graph: BipartiteGraph,
+        user: Tensor,
+        item: Tensor,
+        response: Response | None = None,
     ) -> None:
         r"""Sets the width that is open; called before the first
         :meth:`forward`.
@@ -120,16 +124,20 @@ class ProfileInjection(LazyModuleMixin, Module):
                 eye_(weight).mul_(_START)
 
     def forward(
-        self, graph: BipartiteGraph, user: Tensor, item: Tensor
+        self,
+        graph: BipartiteGraph,
+        user: Tensor,
+        item: Tensor,
+        response: Response | None = None,
     ) -> tuple[Tensor, Tensor]:
         r"""Returns the embeddings of users and of items with what their
-        profiles say.
+        profiles say; :obj:`response` is that of :meth:`prepare`.
         """
         if torch.compiler.is_compiling():
             assert self._prepared is not None  # by 'renew'
             prepared = self._prepared.profiles
         else:
-            prepared = self.prepare(graph)
+            prepared = self.prepare(graph, response)
         pair = zip(KINDS, (user, item), strict=True)
         with torch.autocast(graph.device.type, enabled=False):
             user, item = (self._inject(k, x, prepared) for k, x in pair)
