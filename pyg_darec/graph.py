@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,6 +56,7 @@ class BipartiteGraph:
             embeddings have the wrong number of rows or are not finite.
     """
 
+    @torch.inference_mode(False)
     def __init__(
         self,
         edge_index: Tensor,
@@ -93,7 +95,7 @@ class BipartiteGraph:
         self._by_item = CSR.from_edges(item, user, (num_items, num_users))
         norm = self.user_degree[user].double() * self.item_degree[item]
         self.weight = norm.rsqrt().to(torch.get_default_dtype())
-        self._cache: dict[torch.dtype, tuple[Tensor, ...]] = {}
+        self._cache: dict[torch.dtype, tuple[int, tuple[Tensor, ...]]] = {}
         self._moved: dict[torch.device, BipartiteGraph] = {}
         self._matrices(self.weight.dtype)  # before a CUDA graph owns them
 
@@ -193,12 +195,17 @@ class BipartiteGraph:
         return out_user.to(user.dtype), out_item.to(item.dtype)
 
     def _matrices(self, dtype: torch.dtype) -> tuple[Tensor, ...]:
-        if dtype not in self._cache:
+        # Weights may be parameters, which an optimizer changes in place; not
+        # within a step, which is what is compiled.
+        is_fixed = torch.compiler.is_compiling()
+        version = 0 if is_fixed else version_of(self.weight)
+        known = self._cache.get(dtype)
+        if known is None or not (is_fixed or known[0] == version):
             weight = self.weight.detach().to(dtype)
             to_user, to_item = self._by_user, self._by_item
-            parts = to_user.weighted(weight), to_item.weighted(weight)
-            self._cache[dtype] = parts[0] + parts[1]
-        return self._cache[dtype]
+            parts = to_user.weighted(weight) + to_item.weighted(weight)
+            known = self._cache[dtype] = version, parts
+        return known[1]
 
     def with_weight(self, weight: Tensor) -> 'BipartiteGraph':
         r"""The same graph with other edge weights, sharing all the rest.
@@ -267,13 +274,13 @@ class BipartiteGraph:
 
 
 # Conversions already made. An entry lives as long as its data and counts
-# only while the tensors that it was made from are the ones in the data.
+# only while the values that it was made from are the ones in the data.
 _GRAPHS = WeakIdKeyDictionary()
 
 
 def as_graph(data: HeteroData | BipartiteGraph) -> BipartiteGraph:
     r"""The :class:`BipartiteGraph` of :obj:`data`, built on first sight and
-    again only after its tensors were changed.
+    again only after an attribute was set or a tensor changed.
 
     Raises:
         TypeError: If :obj:`data` is neither a
@@ -287,16 +294,26 @@ def as_graph(data: HeteroData | BipartiteGraph) -> BipartiteGraph:
             "'data' needs to be a 'HeteroData' or a 'BipartiteGraph' "
             f"(got '{type(data).__name__}')"
         )
-    values = [value for store in data.stores for value in store.values()]
-    tensors = [value for value in values if isinstance(value, Tensor)]
-    sizes = [value for value in values if isinstance(value, int)]
-    # Tensors made in inference mode count no changes.
-    versions = [None if t.is_inference() else t._version for t in tensors]
-    key = [id(tensor) for tensor in tensors], versions, sizes
+    items = [item for store in data.stores for item in store.items()]
+    key = [(name, _stamp(value)) for name, value in items]
     known = _GRAPHS.get(data)
     if known is None or known[0] != key:
-        # Holding the tensors keeps their ids from being given to others.
-        known = key, tensors, BipartiteGraph.from_data(data)
+        # Holding the values keeps their ids from being given to others.
+        known = key, items, BipartiteGraph.from_data(data)
         _GRAPHS[data] = known
     graph: BipartiteGraph = known[2]
     return graph
+
+
+def _stamp(value: Any) -> Any:
+    """What differs once another value is put there, or a tensor changed."""
+    if isinstance(value, int | str):
+        return value
+    return id(value), version_of(value) if isinstance(value, Tensor) else None
+
+
+def version_of(x: Tensor) -> int:
+    r"""How often a tensor was changed in place; those made in inference mode
+    do not count it.
+    """
+    return -1 if x.is_inference() else x._version

@@ -110,6 +110,21 @@ def test_drop_edges() -> None:
             graph.drop_edges(p)
 
 
+def test_weights_that_are_trained() -> None:
+    graph = as_graph(random_data())
+    weight = torch.nn.Parameter(graph.weight.clone())
+    view = graph.with_weight(weight)
+    user, item = torch.randn(30, 4), torch.randn(20, 4)
+    for _ in range(3):
+        pair = view.propagate(user, item)
+        fresh = graph.with_weight(weight.detach().clone())
+        for x, y in zip(pair, fresh.propagate(user, item), strict=True):
+            torch.testing.assert_close(x, y)
+        sum(x.square().sum() for x in pair).backward()
+        with torch.no_grad():
+            weight -= 0.1 * weight.grad
+
+
 def test_with_weight_of_another_shape() -> None:
     graph = make(4, 5, 9)
     with pytest.raises(ValueError, match="'weight' needs shape"):
@@ -176,6 +191,19 @@ def test_as_graph_sees_changes() -> None:
     data['item'].num_nodes = 25
     with pytest.raises(ValueError, match=r'items need.*25 rows'):
         as_graph(data)
+
+
+def test_as_graph_sees_other_values_and_names() -> None:
+    data = random_data()
+    for value in (0.5, 1.5, 'a', 'b', [1], [1]):
+        before = as_graph(data)
+        data.alpha = value
+        assert as_graph(data) is not before
+        assert as_graph(data).source.alpha is value
+        assert as_graph(data) is as_graph(data)
+    data[RATES].other = data[RATES].test_edge_label_index
+    del data[RATES].test_edge_label_index
+    assert 'test' not in as_graph(data).edge_label_index
 
 
 def test_as_graph_of_inference_tensors() -> None:

@@ -35,6 +35,14 @@ class Recommender(Module, ABC):
     out_dim: int | None = None
     """Width of the embeddings, where it is known before the first step."""
 
+    @property
+    def in_dim(self) -> int | None:
+        r"""Width of the input embeddings, or of the embeddings if the model
+        keeps no tables of them, where it is known before the first step.
+        """
+        names = self.embedding_names()
+        return self.get_parameter(names[0]).size(1) if names else self.out_dim
+
     _objective: Objective = BPR()
 
     @property
@@ -130,8 +138,7 @@ class Recommender(Module, ABC):
         Args:
             data (HeteroData or BipartiteGraph): The training interactions.
             batch (tuple): Users, positive items and negative items: three
-                index tensors :math:`(B)`. An empty batch adds nothing to
-                the loss.
+                index tensors :math:`(B)`. An empty batch rewards nothing.
 
         Raises:
             ValueError: If the three tensors differ in length.

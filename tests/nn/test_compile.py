@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from conformance.graphs import random_batch, random_data
+from conformance.graphs import random_batch, random_data, telling_data
 
 from pyg_darec.graph import as_graph
 from pyg_darec.nn.align import DaRecAlign, RLMRecConAlign
@@ -66,3 +66,15 @@ def test_copies_hold_no_profiles():
     assert other.injection._prepared is None
     for got, expected in zip(other(GRAPH), model(GRAPH), strict=True):
         assert torch.equal(got, expected)
+
+
+@pytest.mark.parametrize('convert', [as_graph, lambda data: data])
+def test_compiled_as_a_whole(convert):
+    """Without training, and for one graph after another."""
+    first, second = (telling_data(seed=seed) for seed in (0, 1))
+    model = DaRecAlign(LightGCN.from_data(first, 8), 12).eval()
+    compiled = torch.compile(model, backend='eager')
+    for data in (first, second, first):
+        graph = convert(data)
+        for x, y in zip(compiled(graph), model(graph), strict=True):
+            torch.testing.assert_close(x, y)

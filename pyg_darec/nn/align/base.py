@@ -61,6 +61,10 @@ class Aligner(Recommender):
         return self.model.out_dim
 
     @property
+    def in_dim(self) -> int | None:
+        return self.model.in_dim
+
+    @property
     def objective(self) -> Objective:
         r"""That of the wrapped model, which assigning changes."""
         return self.model.objective

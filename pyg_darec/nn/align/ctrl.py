@@ -23,9 +23,9 @@ class CTRLAlign(Aligner):
     Language Model for CTR Prediction" <https://arxiv.org/abs/2306.02841>`_
     paper, in two stages.
 
-    In the first, nothing but the alignment is trained. Linear maps take the
-    collaborative embedding of a node and its profile to one width, and
-    others take each of the two to :math:`M` sub-vectors,
+    In the first, the alignment is trained without the objective. Linear maps
+    take the collaborative embedding of a node and its profile to one width,
+    and others take each of the two to :math:`M` sub-vectors,
     :math:`\mathbf{h}_{v,m}` and :math:`\mathbf{g}_{v,m}`. A node has to find
     itself on the other side, in both directions,
 

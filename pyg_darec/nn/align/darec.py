@@ -1,6 +1,5 @@
 from typing import Any, Literal, get_args
 
-import torch
 from torch import Tensor
 from torch.nn import Module
 from torch_geometric.data import HeteroData
@@ -10,9 +9,10 @@ from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.injecting import InjectingAligner
 from pyg_darec.nn.align.injection import ProfileInjection
 from pyg_darec.nn.align.structure import DisentangledStructure, Reduction
-from pyg_darec.nn.align.tables import input_dim, input_tables, split_tables
+from pyg_darec.nn.align.tables import input_tables, split_tables
 from pyg_darec.nn.functional.structure import Matching
 from pyg_darec.nn.models.foreign import Embed
+from pyg_darec.nn.modes import evaluating
 
 Preset = Literal['default', 'paper']
 Score = Literal['backbone', 'shared', 'both']
@@ -136,8 +136,9 @@ class DaRecAlign(InjectingAligner):
 
     Raises:
         TypeError: If the model cannot be wrapped; says what to pass.
-        ValueError: If an argument is out of range, or, in a step of the
-            literal form, if there are fewer nodes than clusters.
+        ValueError: If an argument is out of range, if :obj:`score` is of
+            parts that no term trains, or, in a step of the literal form, if
+            there are fewer nodes than clusters.
     """
 
     def __init__(
@@ -182,6 +183,14 @@ class DaRecAlign(InjectingAligner):
         profile_weight = chosen('profile_weight', profile_weight)
         neighbor_weight = chosen('neighbor_weight', neighbor_weight)
         super().__init__(model, llm_dim, weight, reg_weight, embed)
+        has_shared = or_weight > 0 or glo_weight > 0 or loc_weight > 0
+        has_specific = score != 'both' or or_weight > 0 or uni_weight > 0
+        if score != 'backbone' and not (weight and has_shared and has_specific):
+            raise ValueError(
+                f"'score' ranks by perceptrons that no term trains; choose "
+                "'backbone', or pass preset='paper' or weights of the four "
+                f"terms above 0 (got '{score}')"
+            )
         check_count(rank=rank)
         check_weight(
             num_neighbors=num_neighbors,
@@ -194,7 +203,7 @@ class DaRecAlign(InjectingAligner):
         if profile_weight > 0 or neighbor_weight > 0:
             self.injection = ProfileInjection(
                 llm_dim,
-                input_dim(self.model),
+                self.model.in_dim,
                 rank,
                 profile_weight,
                 neighbor_weight,
@@ -219,8 +228,7 @@ class DaRecAlign(InjectingAligner):
             num_iters,
         )
         # Made in any case, so that its arguments are checked.
-        is_used = weight > 0 or score != 'backbone'
-        self.structure = structure if is_used else None
+        self.structure = structure if weight > 0 else None
 
     @property
     def out_dim(self) -> int | None:  # type: ignore[override]
@@ -250,14 +258,17 @@ class DaRecAlign(InjectingAligner):
         graph = self._graph(data)
         self.check_profiles(graph)
         out: dict[str, tuple[Tensor, Tensor]] = {}
-        with torch.no_grad():
-            pair = self.encode(graph)
+        with evaluating(self):
+            pair = self.unscored(graph)
             if self.structure is not None:
                 llm = graph.llm_x['user'], graph.llm_x['item']
                 out |= self.structure.parts(pair, llm)
-            tables = input_tables(self.model, graph)
             if self.injection is not None:
-                own = pair if tables is None else split_tables(graph, tables)
+                tables = input_tables(self.model, graph)
+                if tables is None:
+                    own = self.model.encode(graph)
+                else:
+                    own = split_tables(graph, tables)
                 both = self.injection(graph, *own)
                 out['specific'] = own[0].detach(), own[1].detach()
                 out['shared'] = both[0] - own[0], both[1] - own[1]

@@ -116,7 +116,7 @@ class Diagnostics:
         values = {}
         for name, term in terms.items():
             square = term.new_zeros(())
-            if term.requires_grad:
+            if term.requires_grad and params:
                 found = torch.autograd.grad(
                     term, params, retain_graph=True, allow_unused=True
                 )

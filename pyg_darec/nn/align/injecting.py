@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
+from pyg_darec.checks import check_embeddings
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.injection import ProfileInjection
 from pyg_darec.nn.align.profile_scale import Pair
+from pyg_darec.nn.align.profile_space import KINDS
 from pyg_darec.nn.align.tables import (
     call_with,
     input_tables,
@@ -46,14 +48,20 @@ class InjectingAligner(Aligner):
         r"""What is scored of the embeddings of the model."""
         return user, item
 
-    def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
+    def unscored(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
+        r"""The embeddings of the model, with what goes into it."""
+        if self.injection is not None:
+            self.check_profiles(graph)
         _SEEN[self] = graph
         tables = self._tables(graph)
         if tables is not None:
             user, item = call_with(self.model, 'encode', tables, graph)
         else:
             user, item = self._inject(graph, *self.model.encode(graph))
-        return self.scored(user, item)
+        return user, item
+
+    def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
+        return self.scored(*self.unscored(graph))
 
     def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
         self.check_profiles(graph)
@@ -117,10 +125,13 @@ class InjectingAligner(Aligner):
 
     def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
         _SEEN[self] = graph
-        if self.injection is not None:
-            # A compiled step cannot.
-            own = input_tables(self.model, graph)
-            response = partial(self._response, graph, own) if own else None
+        if self.injection is not None:  # a compiled step cannot
+            self.check_profiles(graph)
+            own, response = input_tables(self.model, graph), None
+            if own is not None:
+                pair = split_tables(graph, own)
+                self.injection.initialize_parameters(graph, *pair)
+                response = partial(self._response, graph, own)
             self.injection.prepare(graph, response)
         # Most models have nothing to renew.
         if type(self.model).renew is Recommender.renew:
@@ -152,8 +163,13 @@ class InjectingAligner(Aligner):
 
         Raises:
             ValueError: If the model has seen no data, that has no profiles
-                of such nodes, or :obj:`llm_x` is not :obj:`llm_dim` wide.
+                of such nodes, or :obj:`llm_x` is not :obj:`llm_dim` wide or
+                not finite.
         """
+        if kind not in KINDS:
+            raise ValueError(
+                f"'kind' needs to be one of {KINDS} (got '{kind}')"
+            )
         graph = _SEEN.get(self)
         if graph is None or kind not in graph.llm_x:
             raise ValueError(
@@ -166,7 +182,9 @@ class InjectingAligner(Aligner):
                 f"'llm_x' needs shape (N, {self.llm_dim}) "
                 f'(got {tuple(llm_x.shape)})'
             )
-        embedding = self.encode(graph)[('user', 'item').index(kind)]
+        check_embeddings(f'new {kind}', llm_x, llm_x.size(0))
+        with evaluating(self):
+            embedding = self.encode(graph)[KINDS.index(kind)]
         profile = graph.llm_x[kind].to(embedding.dtype)
         degree = graph.user_degree if kind == 'user' else graph.item_degree
         known = (degree > 0) & profile.any(dim=-1)

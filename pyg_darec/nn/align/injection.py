@@ -6,7 +6,7 @@ from torch.nn import Module, UninitializedParameter
 from torch.nn.init import eye_
 from torch.nn.modules.lazy import LazyModuleMixin
 
-from pyg_darec.graph import BipartiteGraph
+from pyg_darec.graph import BipartiteGraph, version_of
 from pyg_darec.nn.align.profile_scale import Response, profile_scale
 from pyg_darec.nn.align.profile_space import KINDS, ProfileSpace
 from pyg_darec.nn.functional import nearest_neighbors, normalize
@@ -99,6 +99,7 @@ class ProfileInjection(LazyModuleMixin, Module):
         for weight in self._weights().values():
             weight.materialize((dim, self.space.rank))
 
+    @torch.inference_mode(False)
     def initialize_parameters(
         self,
         graph: BipartiteGraph,
@@ -134,14 +135,26 @@ class ProfileInjection(LazyModuleMixin, Module):
         profiles say; :obj:`response` is that of :meth:`prepare`.
         """
         if torch.compiler.is_compiling():
-            assert self._prepared is not None  # by 'renew'
-            prepared = self._prepared.profiles
+            prepared = self._compiled(graph)
         else:
             prepared = self.prepare(graph, response)
         pair = zip(KINDS, (user, item), strict=True)
         with torch.autocast(graph.device.type, enabled=False):
             user, item = (self._inject(k, x, prepared) for k, x in pair)
         return user, item
+
+    def _compiled(self, graph: BipartiteGraph) -> dict[str, Profiles]:
+        """What 'prepare' found, which cannot be compiled itself."""
+        known = self._prepared
+        is_known = known is not None and all(
+            x is known.sources.get(name) for name, x in _sources(graph).items()
+        )
+        if known is None or not is_known:
+            raise RuntimeError(
+                "A compiled model needs to see the profiles of 'data' before; "
+                "call 'model(data)' uncompiled once, or train it by 'fit'"
+            )
+        return known.profiles
 
     def _inject(
         self, kind: str, x: Tensor, prepared: dict[str, Profiles]
@@ -150,6 +163,10 @@ class ProfileInjection(LazyModuleMixin, Module):
         if kind not in prepared:
             # Training on several devices waits for a gradient of everything.
             return x + 0 * weight.sum() if torch.is_grad_enabled() else x
+        # Sparse products in half precision exist on no CPU.
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        dtype = torch.promote_types(dtype, weight.dtype)
+        x, weight = x.to(dtype), weight.to(dtype)
         known = prepared[kind]
         if known.neighbors is not None:
             ptr, col, value = known.neighbors
@@ -217,6 +234,8 @@ class Prepared(NamedTuple):
     buffer_versions: list[tuple[int, int]]
     buffers: list[Tensor]
     profiles: dict[str, Profiles]
+    # Evaluation passes kinds over that training would learn of.
+    is_complete: bool
 
     @classmethod
     def of(
@@ -228,10 +247,11 @@ class Prepared(NamedTuple):
         sources = _sources(graph)
         return cls(
             sources,
-            [_version(x) for x in sources.values()],
-            [(id(x), _version(x)) for x in module.buffers()],
+            [version_of(x) for x in sources.values()],
+            [(id(x), version_of(x)) for x in module.buffers()],
             [x.clone() for x in module.buffers()],
             profiles,
+            module.space.knows(graph),
         )
 
     def is_of(self, module: ProfileInjection, graph: BipartiteGraph) -> bool:
@@ -239,9 +259,11 @@ class Prepared(NamedTuple):
         those of the weights that a training saved are equal all the same,
         which is looked at only then.
         """
+        if module.training and not self.is_complete:
+            return False
         sources = _sources(graph)
         if [*sources] != [*self.sources] or any(
-            x is not known or _version(x) != version
+            x is not known or version_of(x) != version
             for x, known, version in zip(
                 sources.values(),
                 self.sources.values(),
@@ -251,7 +273,7 @@ class Prepared(NamedTuple):
         ):
             return False
         buffers = list(module.buffers())
-        versions = [(id(x), _version(x)) for x in buffers]
+        versions = [(id(x), version_of(x)) for x in buffers]
         if versions == self.buffer_versions:
             return True
         is_equal = all(
@@ -265,11 +287,6 @@ class Prepared(NamedTuple):
 
 def _sources(graph: BipartiteGraph) -> dict[str, Tensor]:
     return {**graph.llm_x, 'edge_index': graph.edge_index}
-
-
-def _version(x: Tensor) -> int:
-    # Tensors made in inference mode count no changes.
-    return -1 if x.is_inference() else x._version
 
 
 def _neighbors(x: Tensor, k: int, weight: float) -> Matrix:

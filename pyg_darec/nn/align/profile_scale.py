@@ -1,4 +1,5 @@
 import math
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -40,6 +41,12 @@ def profile_scale(
         x = graph.propagate(*x)
         total = total[0] + x[0], total[1] + x[1]
     wanted, found = _length(total), _length(response(added))
+    if found == 0 < wanted:
+        warnings.warn(
+            'What profiles add to the embedding tables of the model does not '
+            'reach its embeddings; keep tables that are no input of them as '
+            "'torch.nn.Parameter', and profiles are added to its output"
+        )
     if not (0 < found < math.inf and 0 < wanted < math.inf):
         return 1.0
     return float(f'{wanted / found:.1e}')

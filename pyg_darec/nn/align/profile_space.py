@@ -1,3 +1,5 @@
+import warnings
+
 import torch
 from torch import Tensor
 from torch.nn import Module
@@ -96,10 +98,11 @@ class ProfileSpace(Module):
         r"""What profiles come to in the company of others,
         :math:`d(\mathbf{Z})`, of users :math:`(U, c)` and of items
         :math:`(I, c)`; :obj:`None` where interactions do not bear them out.
-        On the first graph, and on one with a kind of profiles that was not
-        seen before, this finds centres, components, trust and maps.
+        On the first graph, and in training on one with a kind of profiles that
+        was not seen before, this finds centres, components, trust and maps.
         """
-        is_new = not self._is_fitted(graph)
+        is_first = bool(self.trust.max() == _UNKNOWN)
+        is_new = is_first or (self.training and not self.knows(graph))
         if is_new:
             self._fit_components(graph)
         # One after the other: centred profiles are as large as profiles.
@@ -122,7 +125,8 @@ class ProfileSpace(Module):
         r"""What both sides of :meth:`forward` have in common."""
         return user @ self.canonical[0].t(), item @ self.canonical[1].t()
 
-    def _is_fitted(self, graph: BipartiteGraph) -> bool:
+    def knows(self, graph: BipartiteGraph) -> bool:
+        r"""Whether it has seen all kinds of profiles of :obj:`graph`."""
         trust = dict(zip(KINDS, self.trust.tolist(), strict=True))
         return all(trust[kind] != _UNKNOWN for kind in graph.llm_x)
 
@@ -137,7 +141,8 @@ class ProfileSpace(Module):
                 x = self._centred(graph, n)
                 gram += x.t() @ x / count
         # Ascending, and all of them: as exact as the profiles are.
-        _, vectors = torch.linalg.eigh(gram)
+        wide = torch.promote_types(gram.dtype, torch.float32)
+        _, vectors = torch.linalg.eigh(gram.to(wide))
         self.basis.copy_(vectors[:, -self.basis.size(1) :].flip(dims=[1]))
 
     def _fit_trust(
@@ -149,6 +154,13 @@ class ProfileSpace(Module):
         is_known = [kind in graph.llm_x for kind in KINDS]
         known = torch.tensor(is_known, device=trust.device)
         self.trust.copy_(trust.where(known, _UNKNOWN))
+        for kind, value in zip(KINDS, self.trust.tolist(), strict=True):
+            if value == 0:
+                warnings.warn(
+                    f'The profiles of {kind}s do not agree with the '
+                    'interactions (trust 0) and are left out; check that the '
+                    f"rows of 'llm_x' are in the order of the {kind}s"
+                )
 
     def _fit_maps(
         self, graph: BipartiteGraph, user: Tensor | None, item: Tensor | None

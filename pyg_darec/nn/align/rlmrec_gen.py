@@ -109,14 +109,14 @@ class RLMRecGenAlign(Aligner):
     ) -> dict[str, Tensor]:
         tables = input_tables(self.model, graph)
         if tables is None:
-            sizes = [
-                self.model.get_parameter(name).size(0)
+            shapes = [
+                tuple(self.model.get_parameter(name).shape)
                 for name in self.model.embedding_names()
             ]
             raise ValueError(
                 f"'{self.__class__.__name__}' needs a table of "
-                f'{graph.num_users} users and one of {graph.num_items} '
-                f'items, or one of all (got tables of {sizes} rows)'
+                f'{graph.num_users} users and one of {graph.num_items} items '
+                f'of one width, or one of all (got tables of shapes {shapes})'
             )
         masks = is_masked.split([table.size(0) for table in tables.values()])
         return {

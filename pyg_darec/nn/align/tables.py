@@ -1,6 +1,7 @@
 """Input embeddings of any model, replaced for one call."""
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -26,8 +27,30 @@ def call_with(
     """
     if not tables:
         return getattr(model, method)(*args)
-    renamed = {f'model.{name}': value for name, value in tables.items()}
+    renamed = {
+        f'model.{name}': _dense_gradient(value)
+        for name, value in tables.items()
+    }
     return functional_call(vars(model)['_caller'], renamed, (method, *args))
+
+
+def _dense_gradient(x: Tensor) -> Tensor:
+    # The gradient of rows that are looked up may be sparse, which what a
+    # table is made of cannot take.
+    if not x.requires_grad or torch.compiler.is_compiling():
+        return x
+    out: Tensor = _DenseGradient.apply(x)
+    return out
+
+
+class _DenseGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad.to_dense() if grad.is_sparse else grad
 
 
 class _Caller(Module):
@@ -56,25 +79,31 @@ def input_tables(
     model: Recommender, graph: BipartiteGraph
 ) -> dict[str, Tensor] | None:
     r"""The parameters that hold the input embeddings of users and items, by
-    name: a table of each, or one of users followed by items. :obj:`None` if
-    the model has no such tables for :obj:`graph`.
+    name: a table of each, of one width, or one of users followed by items.
+    :obj:`None` if the model has no such tables for :obj:`graph`.
     """
+    # No parameters where an aligner around this one replaced them.
     tables: dict[str, Tensor] = {
-        name: model.get_parameter(name) for name in model.embedding_names()
+        name: attrgetter(name)(model) for name in model.embedding_names()
     }
+    wanted = [graph.num_users, graph.num_items]
+    if _has_items_first(tables, wanted):
+        tables = dict(reversed(tables.items()))
+    found = list(tables.values())
+    if [x.size(0) for x in found] not in (wanted, [graph.num_nodes]):
+        return None
+    is_tied = len(found) == 2 and found[0] is found[1]
+    is_even = found[0].size(1) == found[-1].size(1)
+    return tables if is_even and not is_tied else None
+
+
+def _has_items_first(tables: Mapping[str, Tensor], wanted: list[int]) -> bool:
+    """By their sizes, or by their names if there are as many users."""
     sizes = [table.size(0) for table in tables.values()]
-    split = [graph.num_users, graph.num_items]
-    return tables if sizes in (split, [graph.num_nodes]) else None
-
-
-def input_dim(model: Recommender) -> int | None:
-    r"""The width of the input embeddings of a model, or of its embeddings if
-    it has no tables of them.
-    """
-    names = model.embedding_names()
-    if not names:
-        return model.out_dim
-    return model.get_parameter(names[0]).size(1)
+    if sizes != wanted[::-1] or sizes != wanted:
+        return sizes == wanted[::-1]
+    first, second = (name.lower() for name in tables)
+    return 'item' in first and 'user' in second
 
 
 def split_tables(

@@ -48,8 +48,8 @@ class ForeignModel(Recommender):
         self.out_dim = out_dim
         # Asked once: reading a signature takes longer than a small step.
         own: Any = getattr(model, 'loss', None)
-        self._has_loss = own is not None and _required(own) == ['data', 'batch']
-        if own is not None and not self._has_loss:
+        self._has_loss = callable(own) and _required(own) == ['data', 'batch']
+        if callable(own) and not self._has_loss:
             warnings.warn(
                 f"'{type(model).__name__}.loss' is not used, and the "
                 "'objective' is: a loss of one's own is called as loss(data, "
@@ -94,24 +94,38 @@ class ForeignModel(Recommender):
         """A loss and its terms, whether a model returns both or only one."""
         model: Any = self.model
         out = model.loss(_source(graph), batch)
-        if isinstance(out, Tensor):
-            return out, {'base': out.detach()}
-        loss, terms = out
-        return loss, terms
+        loss, terms = (out, None) if isinstance(out, Tensor) else out
+        if loss.numel() != 1:
+            raise ValueError(
+                f"'{type(model).__name__}.loss' needs to give one number "
+                f'(got a loss of shape {tuple(loss.shape)})'
+            )
+        loss = loss.reshape(())
+        return loss, {'base': loss.detach()} if terms is None else terms
 
     def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
         renew = getattr(self.model, 'renew', None)
-        if renew is not None:
+        if callable(renew):
             renew(_source(graph), epoch, step)
 
     def reset_parameters(self) -> None:
         _reset(self.model)
 
+    @property
+    def in_dim(self) -> int | None:
+        # Whether its tables are inputs of users and items, and not of
+        # something else, is seen with the first graph.
+        width = super().in_dim
+        return width if width == self.out_dim else None
+
     def embedding_names(self) -> tuple[str, ...]:
         names = [
-            f'model.{name}.weight'
-            for name, module in self.model.named_modules()
+            f'{name}.weight'
+            for name, module in self.named_modules()
             if isinstance(module, torch.nn.Embedding)
+            # No biases, and none that is made of others, as by a weight norm.
+            and module.embedding_dim > 1
+            and 'weight' in module._parameters
         ]
         return tuple(names) if len(names) <= 2 else ()
 
@@ -214,12 +228,12 @@ def _call(model: Module, data: Any) -> Any:
     return model(data)
 
 
-def _embed_homogeneous(
-    model: Any, graph: BipartiteGraph
-) -> tuple[Tensor, Tensor]:
+def _embed_homogeneous(model: Any, graph: BipartiteGraph) -> Any:
     user, item = graph.edge_index[0], graph.edge_index[1] + graph.num_users
     edge_index = torch.stack([torch.cat([user, item]), torch.cat([item, user])])
-    out: Tensor = model.get_embedding(edge_index)
+    out = model.get_embedding(edge_index)
+    if not isinstance(out, Tensor):
+        return out  # a pair, or what is refused as none
     if out.size(0) != graph.num_nodes:
         raise ValueError(
             f"'{type(model).__name__}' needs {graph.num_nodes} nodes, "

@@ -159,6 +159,30 @@ def test_what_is_scored() -> None:
         assert out.size(1) == model.out_dim == width
         expected = torch.cat(parts, dim=1).to(out.dtype)
         assert torch.allclose(out, expected, atol=1e-5)
+        # The parts are those of what is aligned, whatever is scored.
+        found = torch.cat(model.parts(data)['cf_shared'])
+        wanted = mlp(both.cf_shared, cf.double()).to(found.dtype)
+        assert torch.allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    'kwargs',
+    [
+        {'score': 'shared'},
+        {'score': 'both', 'preset': 'paper', 'weight': 0.0},
+        {'score': 'both', 'preset': 'paper', 'or_weight': 0, 'uni_weight': 0},
+        {
+            'score': 'shared',
+            'preset': 'paper',
+            'or_weight': 0,
+            'glo_weight': 0,
+            'loc_weight': 0,
+        },
+    ],
+)
+def test_score_of_parts_that_nothing_trains(kwargs: dict) -> None:
+    with pytest.raises(ValueError, match=r"'score'.*no term trains"):
+        DaRecAlign(LightGCN(3, 3, 8), 12, **kwargs)
 
 
 def test_more_clusters_than_nodes() -> None:

@@ -342,6 +342,10 @@ def test_new_nodes_by_their_profiles() -> None:
     assert model.embed_profiles(data['user'].llm_x[:3], 'user').shape == (3, 8)
     with pytest.raises(ValueError, match=r"'llm_x' needs shape \(N, 12\)"):
         model.embed_profiles(torch.randn(2, 5))
+    with pytest.raises(ValueError, match='not finite'):
+        model.embed_profiles(torch.full((2, 12), torch.nan))
+    with pytest.raises(ValueError, match=r"'kind'.*got 'items'"):
+        model.embed_profiles(torch.randn(2, 12), 'items')  # type: ignore[arg-type]
     del data['user'].llm_x
     model(data)
     with pytest.raises(ValueError, match='learns from users'):

@@ -146,3 +146,10 @@ def test_wrong_arguments():
         Diagnostics(LightGCN.from_data(data, 8), data)
     with pytest.raises(ValueError, match="'num_nodes'"):
         Diagnostics(paper(data), data, num_nodes=0)
+
+
+def test_frozen_model():
+    data = random_data()
+    model = paper(data)
+    model.model.requires_grad_(False)
+    assert Diagnostics(model, data)()['gradient/bpr'] == 0

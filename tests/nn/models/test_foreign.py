@@ -147,6 +147,31 @@ def test_own_loss() -> None:
     assert terms['base'] == loss
 
 
+def test_loss_of_one_element() -> None:
+    class Row(Contract):
+        def loss(self, data, batch):  # type: ignore[no-untyped-def]
+            return self.users(batch[0]).square().mean().reshape(1)
+
+    class Many(Contract):
+        def loss(self, data, batch):  # type: ignore[no-untyped-def]
+            return self.users(batch[0])
+
+    data = random_data()
+    batch = random_batch(data)
+    assert as_recommender(Row()).loss(data, batch)[0].dim() == 0
+    with pytest.raises(ValueError, match=r"'Many.loss' needs to give one"):
+        as_recommender(Many()).loss(data, batch)
+
+
+def test_attributes_named_like_methods() -> None:
+    model = Contract()
+    model.loss, model.renew = 'hinge', True  # type: ignore[assignment]
+    data = random_data()
+    wrapped = as_recommender(model)
+    wrapped.renew(as_graph(data), 1, 0)
+    assert set(wrapped.loss(data, random_batch(data))[1]) == {'bpr'}
+
+
 def test_loss_of_another_form() -> None:
     class Other(Contract):
         def loss(self, pos_walk, neg_walk):  # type: ignore[no-untyped-def]
@@ -248,6 +273,17 @@ def test_loss_without_terms() -> None:
     loss, terms = model.loss(data, random_batch(data))
     assert terms == {'base': loss}
     assert model.step(as_graph(data), random_batch(data)).terms['base'] == loss
+
+
+def test_get_embedding_of_a_pair() -> None:
+    class Pair(Plain):
+        def get_embedding(self, edge_index):  # type: ignore[no-untyped-def]
+            return self.users.weight, self.items.weight
+
+    model = Pair()
+    user, item = as_recommender(model)(random_data())
+    assert user is model.users.weight
+    assert item is model.items.weight
 
 
 def test_get_embedding_of_another_kind() -> None:
