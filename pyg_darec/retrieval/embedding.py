@@ -34,7 +34,7 @@ def compute_embeddings(
     with evaluating(model):
         user, item = as_recommender(model)(graph)
     check_embeddings(user, item, graph)
-    return user, item
+    return user.detach(), item.detach()
 
 
 def check_embeddings(

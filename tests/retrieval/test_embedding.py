@@ -47,6 +47,13 @@ def test_modes_are_restored_after_an_error() -> None:
     assert model.child.training
 
 
+def test_parameters_themselves() -> None:
+    own = torch.nn.Parameter(torch.randn(2, 4))
+    user, _ = compute_embeddings(Fixed((own, torch.randn(3, 4))), graph())
+    assert not user.requires_grad
+    assert own.requires_grad
+
+
 def test_no_gradients() -> None:
     class Linear(torch.nn.Module):
         def __init__(self) -> None:
