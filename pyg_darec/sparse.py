@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from pyg_darec.autograd import once_differentiable
 from pyg_darec.operators import operator
 from pyg_darec.row_gather import can_gather, gather_rows
 
@@ -121,14 +122,14 @@ class Propagate(torch.autograd.Function):
         # made them. Nobody changes them.
         ctx.to_user, ctx.to_item = parts[:3], parts[3:]
         if weight.requires_grad:
-            ctx.save_for_backward(user, item)
+            ctx.save_for_backward(user, item, weight)
         out: tuple[Tensor, Tensor] = _propagate(
             user, item, ctx.to_user, ctx.to_item
         )
         return out
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(
         ctx: Any, grad_user: Tensor, grad_item: Tensor
     ) -> tuple[Tensor | None, ...]:
@@ -137,7 +138,7 @@ class Propagate(torch.autograd.Function):
         grads = _propagate(grad_user, grad_item, ctx.to_user, ctx.to_item)
         grad_weight = None
         if ctx.needs_input_grad[2]:
-            user, item = ctx.saved_tensors
+            user, item, _ = ctx.saved_tensors
             left = torch.cat([grad_user, user], dim=-1)
             right = torch.cat([item, grad_item], dim=-1)
             # The rows of this matrix are in the order of the weights.
@@ -163,6 +164,6 @@ class SymmetricProduct(torch.autograd.Function):
         return out
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         return _product(grad.contiguous(), ctx.matrix), None, None, None

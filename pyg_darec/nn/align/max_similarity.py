@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyg_darec.autograd import once_differentiable
+
 # Similarities that are looked at together: few enough to stay in the cache
 # of a CPU, and enough to keep a GPU busy; but never so few rows that products
 # with them are slow.
@@ -36,13 +38,13 @@ class _MaxSimilarity(torch.autograd.Function):
                     torch.eq(near, k, out=pull).mul_(s)
                     grad_a[m, part].addmm_(pull, c[k])
                     grad_c[k].addmm_(pull.t(), a[m, part])
-        ctx.save_for_backward(grad_a, grad_c)
+        ctx.save_for_backward(total, grad_a, grad_c)
         return total
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        grad_a, grad_c = ctx.saved_tensors
+        _, grad_a, grad_c = ctx.saved_tensors
         return grad * grad_a.transpose(0, 1), grad * grad_c.transpose(0, 1)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyg_darec.autograd import once_differentiable
 from pyg_darec.checks import check_positive
 from pyg_darec.nn.functional.blocks import blocks
 from pyg_darec.nn.functional.normalize import normalize
@@ -95,14 +96,14 @@ class _WeightedLogSumExp(torch.autograd.Function):
         out, grad_a, grad_c = _log_sum_exp(
             anchor, candidate, m, w, limit, dtype, both
         )
-        ctx.save_for_backward(grad_a, grad_c)
+        ctx.save_for_backward(out, grad_a, grad_c)
         value: Tensor = out
         return value
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        grad_a, grad_c = ctx.saved_tensors
+        _, grad_a, grad_c = ctx.saved_tensors
         return grad * grad_a, grad * grad_c, None, None, None, None
 
 

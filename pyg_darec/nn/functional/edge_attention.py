@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from pyg_darec.autograd import once_differentiable
 from pyg_darec.sparse import CSR
 
 Edges = tuple[CSR, CSR]  # a matrix whose rows attend, and its transpose
@@ -39,7 +40,7 @@ class _EdgeAttention(torch.autograd.Function):
         return out
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, weight, scale, out = ctx.saved_tensors
         edges, transpose = ctx.edges

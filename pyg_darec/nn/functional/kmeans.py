@@ -71,24 +71,32 @@ def lloyd(
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     center = center.to(x.dtype)
     with torch.autocast(x.device.type, enabled=False):
+        # Far from the origin, squares would drown the distances.
+        origin = x.sum(dim=0) / max(x.size(0), 1)
+        x, start = x - origin, center - origin
+        moved = start
         for _ in range(num_iters):
-            cluster = _assign(x, center)
+            cluster = _assign(x, moved)
             mean, count = cluster_means(x, cluster, center.size(0))
-            center = torch.where(count > 0, mean, center)
-        return _assign(x, center), center
+            moved = torch.where(count > 0, mean, moved)
+        # One that stays is not rounded.
+        center = torch.where(moved == start, center, moved + origin)
+        return _assign(x, moved), center
 
 
 def cluster_means(
     x: Tensor, cluster: Tensor, num_clusters: int
 ) -> tuple[Tensor, Tensor]:
     r"""The mean of every cluster, differentiable in :obj:`x`, and its
-    number of points; an empty cluster has mean zero.
+    number of points; an empty cluster has mean zero. Half precision is
+    summed, and the means are returned, in float32.
 
     Shapes:
         - **x:** :math:`(N, d)`
         - **cluster:** :math:`(N)`
         - **output:** :math:`(K, d)` and :math:`(K, 1)`
     """
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
     if num_clusters > _FEW_CLUSTERS:
         ones = x.new_ones(x.size(0), 1)
         total, count = (
@@ -101,7 +109,9 @@ def cluster_means(
     # As a product, no two points wait for each other to add to one sum.
     member = torch.nn.functional.one_hot(cluster, num_clusters).to(x.dtype)
     count = member.sum(dim=0).unsqueeze(-1)
-    return (member.t() @ x) / count.clamp(min=1), count
+    with torch.autocast(x.device.type, enabled=False):
+        total = member.t() @ x
+    return total / count.clamp(min=1), count
 
 
 def _assign(x: Tensor, center: Tensor) -> Tensor:

@@ -5,12 +5,14 @@ from torch import Tensor
 def normalize(x: Tensor) -> Tensor:
     r"""Scales every row to unit length; a zero row stays zero and gets a
     finite gradient, which :func:`torch.nn.functional.normalize` multiplies
-    by :math:`10^{12}`.
+    by :math:`10^{12}`. Lengths of rows in half precision are taken in float32,
+    where their squares neither vanish nor overflow.
 
     Shapes:
         - **x:** :math:`(*, d)`
         - **output:** :math:`(*, d)`
     """
-    square = x.square().sum(dim=-1, keepdim=True)
-    is_zero = square <= torch.finfo(x.dtype).tiny
-    return x * square.masked_fill(is_zero, 1.0).rsqrt()
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    square = wide.square().sum(dim=-1, keepdim=True)
+    is_zero = square <= torch.finfo(wide.dtype).tiny
+    return (wide * square.masked_fill(is_zero, 1.0).rsqrt()).to(x.dtype)

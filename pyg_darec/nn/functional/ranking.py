@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, softplus
 
+from pyg_darec.autograd import once_differentiable
 from pyg_darec.checks import check_positive, check_weight
 from pyg_darec.nn.functional.blocks import blocks
 from pyg_darec.nn.functional.normalize import normalize
@@ -191,13 +192,13 @@ class _SoftmaxLoss(torch.autograd.Function):
             scale = norm.reciprocal().unsqueeze(1)
             torch.mul(moment[:, :-1], scale, out=grad_a[part])
             grad_c.addmm_(z.t(), anchor[part] * scale)
-        ctx.save_for_backward(grad_a, grad_c, grad_s)
+        ctx.save_for_backward(total, grad_a, grad_c, grad_s)
         return total
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        grad_a, grad_c, grad_s = ctx.saved_tensors
+        _, grad_a, grad_c, grad_s = ctx.saved_tensors
         return grad * grad_a, grad * grad_c, None, grad * grad_s, None, None
 
 

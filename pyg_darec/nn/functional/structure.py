@@ -89,8 +89,9 @@ def match_centers(x: Tensor, y: Tensor, method: Matching = 'greedy') -> Tensor:
     Raises:
         ValueError: If :obj:`method` is unknown.
     """
+    dtype = torch.promote_types(x.dtype, torch.float32)
     with torch.no_grad():
-        distance = torch.cdist(x, y)
+        distance = torch.cdist(x.to(dtype), y.to(dtype))
         if method == 'optimal':
             match = linear_sum_assignment(distance.cpu().numpy())[1]
             return torch.from_numpy(match).to(x.device)

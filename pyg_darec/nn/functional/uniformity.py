@@ -8,9 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyg_darec.autograd import once_differentiable
 from pyg_darec.nn.functional.blocks import blocks
 from pyg_darec.nn.functional.normalize import normalize
 from pyg_darec.operators import operator
+
+# Terms are at least exp(-4t): up to here, that is far from underflow.
+_SAFE = 20.0
 
 
 @operator(
@@ -19,21 +23,29 @@ from pyg_darec.operators import operator
 )
 def _log_potential(x: Tensor, t: float) -> tuple[Tensor, Tensor]:
     """The value and its gradient."""
-    total = x.new_zeros(())
-    grad = x.new_zeros(x.shape)
+    total, grad = x.new_zeros(()), x.new_zeros(x.shape)
+    # The largest exponent so far, where it is taken off.
+    peak = x.new_full((), -math.inf if t > _SAFE else 0.0)
     shift, scaled = x.new_full((1,), -2 * t), 2 * t * x
     extended = torch.nn.functional.pad(x, (0, 1), value=1.0)
     for part in blocks(x, x):
         # The matrix is symmetric: blocks left of the diagonal one are
         # the transposes of blocks that were seen before.
         start, size = part.start, x[part].size(0)
-        p = torch.addmm(shift, scaled[part], x[start:].t()).exp_()
-        p[:, :size].fill_diagonal_(0)
+        p = torch.addmm(shift, scaled[part], x[start:].t())
+        p[:, :size].fill_diagonal_(-math.inf)
+        if t > _SAFE:
+            # Another pass over the block that a small 't' does without.
+            top = torch.maximum(peak, p.amax())
+            p -= top
+            decay = (peak - top).exp()
+            total, grad, peak = total * decay, grad.mul_(decay), top
+        p.exp_()
         moment = p @ extended[start:]
         total += 2 * moment[:, -1].sum() - p[:, :size].sum()
         grad[part] += moment[:, :-1]
         grad[start + size :].addmm_(p[:, size:].t(), x[part])
-    return total.log(), grad.mul_(4 * t / total)
+    return total.log() + peak, grad.mul_(4 * t / total)
 
 
 class _LogPotential(torch.autograd.Function):
@@ -42,14 +54,14 @@ class _LogPotential(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, t: float) -> Tensor:
         out, grad = _log_potential(x, t)
-        ctx.save_for_backward(grad)
+        ctx.save_for_backward(out, grad)
         value: Tensor = out
         return value
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return grad * ctx.saved_tensors[0], None
+        return grad * ctx.saved_tensors[1], None
 
 
 def uniformity(x: Tensor, t: float = 2.0) -> Tensor:

@@ -6,6 +6,7 @@ from torch.nn import Parameter
 from torch.nn.functional import pad
 from torch.nn.init import xavier_uniform_
 
+from pyg_darec.autograd import once_differentiable
 from pyg_darec.checks import check_count, check_positive, check_weight
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.functional import info_nce, normalize
@@ -215,7 +216,7 @@ class _EdgeProduct(torch.autograd.Function):
         return value
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         graph = ctx.graph.with_weight(grad)
         return *graph.propagate(*ctx.saved_tensors), None

@@ -254,6 +254,16 @@ def test_half_precision(precision: str, num_neighbors: int) -> None:
         assert all(x.isfinite().all() for x in model(data))
 
 
+@pytest.mark.parametrize('matching', ['greedy', 'optimal'])
+def test_literal_form_in_half_precision(matching: Any) -> None:
+    data = telling_data()
+    backbone = LightGCN.from_data(data, 8)
+    model = DaRecAlign(backbone, 12, preset='paper', matching=matching)
+    kwargs = {'epochs': 1, 'batch_size': 64, 'precision': 'bf16-true'}
+    fit(model, data, progress=False, **kwargs)
+    assert all(x.isfinite().all() for x in model(data))
+
+
 def test_model_in_double_precision() -> None:
     data = telling_data()
     model = DaRecAlign(LightGCN.from_data(data, 8).double(), 12)

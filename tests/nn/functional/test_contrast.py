@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -88,10 +90,10 @@ def test_multiplicity_is_repetition() -> None:
 @pytest.mark.usefixtures('block')
 def test_uniformity_equals_the_formula() -> None:
     x = inputs()[2]
-    for t in (0.5, 2.0):
+    for t in (0.5, 2.0, 30.0):
         expected = uniformity_reference(x, t)
         assert torch.allclose(uniformity(x, t), expected)
-    assert gradcheck(uniformity, (x,))
+        assert gradcheck(lambda x, t=t: uniformity(x, t), (x,))
 
 
 def test_uniformity_closed_forms() -> None:
@@ -99,6 +101,13 @@ def test_uniformity_closed_forms() -> None:
     assert uniformity(same).abs() < 1e-6
     opposite = torch.tensor([[1.0, 0.0], [-2.0, 0.0]])
     assert torch.isclose(uniformity(opposite), torch.tensor(-8.0))
+    for t in (60.0, 1e4):  # exponentials that are zero in every dtype
+        x = torch.tensor([[1.0, 0], [-1, 0], [0, 1]], requires_grad=True)
+        value = uniformity(x, t)
+        assert torch.isclose(value, torch.tensor(math.log(2 / 3) - 2 * t))
+        value.backward()
+        grad = torch.tensor([[0.0, t], [0, t], [0, 0]])
+        assert torch.allclose(x.grad, grad)  # type: ignore[arg-type]
     for few in (torch.ones(1, 4), torch.ones(0, 4)):
         assert uniformity(few.requires_grad_()) == 0
 

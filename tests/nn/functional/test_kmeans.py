@@ -58,6 +58,7 @@ def test_lloyd_without_updates() -> None:
     assert torch.equal(center, start)
     x = x.bfloat16().float()
     assert torch.equal(cluster, torch.cdist(x, start).argmin(dim=1))
+    assert torch.equal(lloyd(x[:0], start)[1], start)  # without points
 
 
 def test_reproducible_from_the_global_seed() -> None:
@@ -88,6 +89,36 @@ def test_cluster_means(num: int) -> None:
     assert count.flatten().tolist() == [3, 0, 3] + [0] * (num - 3)
     assert (mean[[1, 3]] == 0).all()
     assert gradcheck(lambda x: cluster_means(x, cluster, num)[0], (x,))
+
+
+@pytest.mark.parametrize('num', [4, 100])
+@pytest.mark.parametrize('dtype', [torch.float16, torch.float32])
+def test_cluster_means_do_not_overflow(num: int, dtype: torch.dtype) -> None:
+    x = torch.full((4000, 2), 60.0, dtype=dtype, requires_grad=True)
+    cluster = torch.zeros(4000, dtype=torch.long)
+    with torch.autocast('cpu', dtype=torch.float16):
+        mean, count = cluster_means(x, cluster, num)
+    assert mean.dtype == torch.float32
+    assert (mean[0] == 60).all()
+    assert count[0] == 4000
+    mean.sum().backward()
+    assert x.grad is not None
+    assert torch.allclose(x.grad, torch.full_like(x, 1 / 4000))
+
+
+def test_far_from_the_origin() -> None:
+    torch.manual_seed(0)
+    label = torch.arange(400) % 2
+    x = 0.1 * torch.randn(400, 8) + 3 * label[:, None] / 8**0.5
+    expected, start = x.view(200, 2, 8).mean(dim=0), torch.stack([x[0], x[1]])
+    for shift in (1e4, -1e4):
+        cluster = kmeans(x + shift, 2)
+        assert torch.equal(cluster, label ^ cluster[0])
+        cluster, center = lloyd(x + shift, start + shift)
+        assert torch.equal(cluster, label)
+        assert torch.allclose(center, expected + shift, rtol=0, atol=2e-3)
+    kept = lloyd(x + 1e4, start + 1e4, num_iters=0)[1]
+    assert torch.equal(kept, start + 1e4)
 
 
 @pytest.mark.parametrize('num', [0, 6])

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch.autograd import gradcheck
 
@@ -13,8 +14,17 @@ def test_rows_have_unit_length() -> None:
     assert gradcheck(normalize, (x,))
 
 
-def test_zero_row() -> None:
-    x = torch.zeros(2, 3, requires_grad=True)
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision(dtype: torch.dtype) -> None:
+    x = torch.tensor([[3e-3, 4e-3], [3e3, 4e3], [3e-6, 4e-6]], dtype=dtype)
+    out = normalize(x)
+    assert out.dtype == dtype
+    assert torch.equal(out, normalize(x.double()).to(dtype))
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.float32])
+def test_zero_row(dtype: torch.dtype) -> None:
+    x = torch.zeros(2, 3, dtype=dtype, requires_grad=True)
     out = normalize(x)
     out.sum().backward()
     assert (out == 0).all()

@@ -86,8 +86,11 @@ def test_greedy_matching(seed: int) -> None:
     assert match == [expected[row] for row in range(6)]
 
 
-def test_matching_finds_a_permutation() -> None:
-    x = torch.randn(8, 4)
+@pytest.mark.parametrize(
+    'dtype', [torch.float16, torch.bfloat16, torch.float32]
+)
+def test_matching_finds_a_permutation(dtype: torch.dtype) -> None:
+    x = torch.randn(8, 4).to(dtype)
     perm = torch.randperm(8)
     for method in ('greedy', 'optimal'):
         assert torch.equal(match_centers(x, x[perm], method), perm.argsort())
