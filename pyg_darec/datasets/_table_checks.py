@@ -1,9 +1,12 @@
 """Reading a table and saying what is wrong with it."""
 
+import lzma
 import re
+import tarfile
 import warnings
+import zipfile
 import zlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,25 @@ import numpy as np
 
 _TEXT = ('.csv', '.tsv', '.txt')
 _SEPARATORS = {',': 'a comma', ';': 'a semicolon', '\t': 'a tab', '|': 'a bar'}
+# What a shell makes of a tab, which is hard to type there.
+_TYPED = {'\\t': '\t', 'tab': '\t'}
+# What pandas takes for missing: right for numbers, wrong for names and ids.
+_NO_NUMBER = [
+    *('', 'NA', 'N/A', 'n/a', '<NA>', '#N/A', '#N/A N/A', '#NA', 'None'),
+    *('null', 'NULL', 'nan', 'NaN', '-nan', '-NaN', '1.#IND', '1.#QNAN'),
+    *('-1.#IND', '-1.#QNAN'),
+]
 
 
 def read_table(
-    path: Path, ids: tuple[str, str], sep: str | None, dtype: Any = None
+    path: Path,
+    ids: Sequence[str],
+    sep: str | None,
+    numbers: Sequence[str] = (),
 ) -> Any:
+    """A table whose columns are texts, but for :obj:`numbers`, of which
+    pandas finds the type, and :obj:`ids` that are whole numbers throughout.
+    """
     import pandas as pd
 
     suffixes = [s.lower() for s in path.suffixes]
@@ -40,25 +57,45 @@ def read_table(
         )
     if sep is None:
         sep = '\t' if '.tsv' in suffixes else ','
+    options: dict[str, Any] = {
+        'sep': _TYPED.get(sep, sep),
+        # Drops the byte order mark that spreadsheets put first.
+        'encoding': 'utf-8-sig',
+        'keep_default_na': False,
+        # Rows with one value too many would make the first an index.
+        'index_col': False,
+    }
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('error', pd.errors.ParserWarning)
+            # Apart, as pandas would rename the second of two of one name.
+            first = pd.read_csv(
+                path, header=None, nrows=1, dtype=str, **options
+            )
+            names = first.iloc[0].tolist()
+            texts = [name for name in names if name not in numbers]
             table = pd.read_csv(
                 path,
-                sep=sep,
-                # As they are written: '007' is not 7.
-                dtype=dtype or dict.fromkeys(ids, str),
-                # Rows with one value too many would make the first an index.
-                index_col=False,
-                # Drops the byte order mark that spreadsheets put first.
-                encoding='utf-8-sig',
+                # As they are written: '007' is not 7, 'None' may be a name.
+                dtype=dict.fromkeys(texts, str),
+                na_values={
+                    name: _NO_NUMBER if name in numbers else ['']
+                    for name in names
+                },
+                **options,
             )
+            pairs = zip(names, table.columns, strict=True)
+            table.columns = [name or unnamed for name, unnamed in pairs]
     except (
         ValueError,
         pd.errors.ParserWarning,
-        OSError,  # this and the next two: damaged compressed files
+        OSError,  # this and all below: damaged compressed files
         EOFError,
+        RuntimeError,
         zlib.error,
+        lzma.LZMAError,
+        zipfile.BadZipFile,
+        tarfile.TarError,
     ) as e:
         raise ValueError(
             f"'{path}' is not a table in UTF-8 with one header line and the "
@@ -66,7 +103,7 @@ def read_table(
             f'pandas and pass the DataFrame (got {e})'
         ) from e
     for column in ids:
-        if column in table:
+        if names.count(column) == 1:
             table[column] = _parse_whole_numbers(table[column])
     for other, name in _SEPARATORS.items():
         header = str(table.columns[0])
@@ -87,7 +124,10 @@ def check_columns(table: Any, columns: list[str], name: str) -> None:
                 f'of the right one (got {list(table.columns)})'
             )
     if len(table) == 0:
-        raise ValueError(f'{name} has no interactions (got 0 rows)')
+        raise ValueError(
+            f'{name} needs at least one row; check that it is the right one '
+            '(got 0 rows)'
+        )
 
 
 def check_not_missing(values: Any, name: str) -> None:
@@ -156,7 +196,15 @@ def to_seconds(values: Any, name: str) -> Any:
 
     check_not_missing(values, name)
     if pd.api.types.is_numeric_dtype(values):
-        return np.floor(to_numbers(values, name)).astype('int64')
+        numbers = to_numbers(values, name)
+        large = np.abs(numbers.to_numpy(dtype=np.float64)) >= 2**63
+        bad = np.flatnonzero(large)
+        if bad.size:
+            raise ValueError(
+                f'{name} needs numbers of seconds below 2**63; convert them '
+                f'(got {values.iloc[bad[0]]!r} in row {bad[0]})'
+            )
+        return np.floor(numbers).astype('int64')
     # With and without a time of day in one column; else pandas' own guess.
     times = pd.to_datetime(values, utc=True, errors='coerce', format='ISO8601')
     if times.isna().any():

@@ -76,9 +76,9 @@ def save_data(
         for attr, value in store.items():
             what = f'{name}.{attr}'
             if attr == 'llm_x' and key in sources:
-                path = os.path.relpath(sources[key], folder)
+                path = _relative(Path(sources[key]), folder)
                 attributes[attr] = {
-                    'source': Path(path).as_posix(),
+                    'source': path.as_posix(),
                     'sha256': _digest(value),
                 }
             elif isinstance(value, Tensor):
@@ -188,6 +188,13 @@ def _attach(data: HeteroData, sources: Mapping[str, Any]) -> HeteroData:
         data
     )
     return out
+
+
+def _relative(source: Path, folder: Path) -> Path:
+    # '..' leads out of where a link points to, not out of where it is. The
+    # last part of the source stays: a link there may change its target.
+    source = Path(os.path.realpath(source.parent), source.name)
+    return Path(os.path.relpath(source, os.path.realpath(folder)))
 
 
 def _packed(value: Tensor, what: str) -> Tensor:

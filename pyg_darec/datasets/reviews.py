@@ -8,6 +8,7 @@ from pyg_darec.datasets._table_checks import (
     read_table,
     to_ids,
 )
+from pyg_darec.profiles.cell import is_missing, to_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,9 +52,8 @@ def read_reviews(
         to_ids(table[key], f"Column '{key}' of {name}").tolist()
         for key in (user, item)
     ]
-    texts = table[text].tolist()
-    found = [
-        None if value is None or value != value else str(value)
-        for value in texts
+    texts = [
+        None if is_missing(value) else to_text(value)
+        for value in table[text].tolist()
     ]
-    return list(zip(*columns, found, strict=True))
+    return list(zip(*columns, texts, strict=True))

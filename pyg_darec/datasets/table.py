@@ -54,7 +54,8 @@ def from_table(
     Args:
         table (pandas.DataFrame or str or Path): The table, or the path of a
             ``.csv``, ``.tsv`` or ``.txt`` file (compressed or not) or of a
-            ``.parquet`` file.
+            ``.parquet`` file. In a text file, an id is missing only if it is
+            empty: :obj:`NA` and :obj:`None` are ids.
         user (str, optional): The column of user ids.
             (default: :obj:`'user'`)
         item (str, optional): The column of item ids.
@@ -69,7 +70,8 @@ def from_table(
             and with them users and items that have no others.
             (default: :obj:`None`)
         sep (str, optional): The column separator of a text file. If
-            :obj:`None`, a comma, and a tab in ``.tsv`` files.
+            :obj:`None`, a comma, and a tab in ``.tsv`` files; :obj:`'tab'`
+            is a tab, too.
             (default: :obj:`None`)
         edge_type (tuple, optional): The relation to make, from users to
             items. (default: :obj:`('user', 'rates', 'item')`)
@@ -94,10 +96,12 @@ def from_table(
             "'pip install pyg-darec[table]'"
         ) from e
 
+    numbers = [column for column in (time, rating) if column is not None]
     if isinstance(table, pd.DataFrame):
         name = 'The table'
     else:
-        table, name = read_table(Path(table), (user, item), sep), f"'{table}'"
+        name = f"'{table}'"
+        table = read_table(Path(table), (user, item), sep, numbers)
     chosen = {'user': user, 'item': item, 'time': time, 'rating': rating}
     columns = {key: c for key, c in chosen.items() if c is not None}
     check_columns(table, list(columns.values()), name)

@@ -1,8 +1,10 @@
 """Names and texts of nodes from a table of any origin."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_darec.datasets._table_checks import (
@@ -10,6 +12,8 @@ from pyg_darec.datasets._table_checks import (
     check_not_missing,
     read_table,
 )
+from pyg_darec.profiles.cell import to_text
+from pyg_darec.profiles.written_ids import WrittenIds, written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +40,8 @@ def attach_texts(
     A text is the value of its column; of several columns, a line
     :obj:`'column: value'` for each that is not empty. A node without a name
     is called by its id. Rows of other nodes are passed over. Ids match if
-    they are written alike, :obj:`7` and :obj:`'7'`.
+    they are written alike, :obj:`7` and :obj:`'7'`; :obj:`7.0`, which tables
+    make of whole numbers that have gaps among them, is :obj:`7`.
 
     Args:
         data (torch_geometric.data.HeteroData): The graph, as
@@ -61,15 +66,24 @@ def attach_texts(
         :obj:`data`.
 
     Raises:
-        ValueError: If a column or an id is missing, an id has rows that
-            differ, a node has no text, or the file cannot be read as a table.
+        ValueError: If nodes have no ids, a column or an id is missing, an id
+            has rows that differ, a node has no text, or the file cannot be
+            read as a table.
         FileNotFoundError: If there is no such file.
     """
+    if node_type not in data.node_types or 'id' not in data[node_type]:
+        raise ValueError(
+            f"data['{node_type}'].id needs to hold the id of each node; set "
+            "it, or make the graph with 'from_table' (got none among "
+            f'{data.node_types})'
+        )
+    known_ids = data[node_type].id
+    if isinstance(known_ids, Tensor | np.ndarray):
+        known_ids = known_ids.tolist()
     source = 'The table'
     if isinstance(table, str | Path):
         source = f"'{table}'"
-        # As they are written: a title '1984' is no number.
-        table = read_table(Path(table), (id, id), sep, dtype=str)
+        table = read_table(Path(table), (id,), sep)
     others = [column for column in table.columns if column != id]
     check_columns(table, [id, *(text or ()), *([name] if name else ())], source)
     if not others:
@@ -84,34 +98,41 @@ def attach_texts(
     rows: dict[str, tuple[int, str, str]] = {}
     columns = [table[column].tolist() for column in (id, name, *text)]
     for row, (key, title, *values) in enumerate(zip(*columns, strict=True)):
-        key = str(key)
-        parts = {c: _text(v) for c, v in zip(text, values, strict=True)}
+        key = written(key)
+        title = to_text(title).strip()
+        cells = [to_text(value).strip() for value in values]
+        parts = dict(zip(text, cells, strict=True))
         lines = [f'{c}: {v}' for c, v in parts.items() if v]
         joined = '\n'.join(lines) if len(text) > 1 else parts[text[0]]
-        first, *known = rows.setdefault(key, (row, _text(title), joined))
-        if known != [_text(title), joined]:
+        first, *known = rows.setdefault(key, (row, title, joined))
+        if known != [title, joined]:
             raise ValueError(
                 f"{source} needs one row per id in column '{id}'; remove one "
                 f'of two that differ (got {key!r} in rows {first} and {row})'
             )
 
-    ids = [str(value) for value in data[node_type].id]
-    unknown = (-1, '', '')
-    texts = [rows.get(key, unknown)[2] or missing or '' for key in ids]
-    lacking = [key for key, value in zip(ids, texts, strict=True) if not value]
+    ids = [str(value) for value in known_ids]
+    keys = list(rows)
+    row_ids, unknown = WrittenIds(keys), (-1, '', '')
+    # A row that another node has by its very letters is not of this one.
+    taken = {key for key in ids if key in rows}
+    found = []
+    for key in ids:
+        place = row_ids.find(key)
+        own = place >= 0 and (keys[place] == key or keys[place] not in taken)
+        found.append(rows[keys[place]] if own else unknown)
+    texts = [value or missing or '' for _, _, value in found]
+    lacking = [n for n, value in enumerate(texts) if not value]
     if lacking:
-        row = rows.get(lacking[0], unknown)[0]
+        row = found[lacking[0]][0]
         raise ValueError(
             f'{source} has no text for {len(lacking)} of {len(ids)} nodes of '
-            f"type '{node_type}', first id {lacking[0]!r:.80}; add it, or pass "
-            "the text of such nodes as 'missing' (got "
+            f"type '{node_type}', first id {ids[lacking[0]]!r:.80}; add it, or "
+            "pass the text of such nodes as 'missing' (got "
             f'{"no row of that id" if row < 0 else f"an empty row {row}"})'
         )
-    data[node_type].name = [rows.get(key, unknown)[1] or key for key in ids]
+    data[node_type].name = [
+        title or key for (_, title, _), key in zip(found, ids, strict=True)
+    ]
     data[node_type].text = texts
     return data
-
-
-def _text(value: Any) -> str:
-    is_missing = value is None or value != value  # NaN
-    return '' if is_missing else str(value).strip()

@@ -139,10 +139,16 @@ class EmbeddingStore:
                     yield first, block.rows, block.x
                 first, done = block.rows, block
         wanted = len(self), self.manifest.ids, self.manifest.texts
+        if not path.is_file():
+            raise ValueError(
+                f"'{path}' is missing, so that nothing tells whether rows are "
+                "right; bring it back, or call 'encode_profiles' again with "
+                f"'overwrite=True' (got 0 of {len(self)} rows)"
+            )
         if done is None or (done.rows, done.ids, done.texts) != wanted:
             raise ValueError(
-                f"'{path}' is missing or damaged, so that nothing tells "
-                "whether rows are right; call 'encode_profiles' again (got "
+                f"'{path}' is damaged, so that nothing tells whether rows are "
+                "right; call 'encode_profiles' again (got "
                 f'{0 if done is None else done.rows} of {len(self)} rows)'
             )
 

@@ -1,6 +1,6 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, zip_longest
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,9 @@ def encode_profiles(
             manifest, for example a model and its version; a callable needs
             it. (default: :obj:`None`)
         overwrite (bool, optional): If set to :obj:`True`, a store that is
-            there is replaced. (default: :obj:`False`)
+            there is replaced once the new one is complete. Until then, the
+            new one is in the folder ``.new`` within.
+            (default: :obj:`False`)
 
     Returns:
         The finished :class:`~pyg_darec.profiles.EmbeddingStore`.
@@ -201,6 +203,10 @@ class _Rows:
         texts = [text for text, _ in block]
         return [key for _, key in block] if self._has_ids else None, texts
 
+    def put_back(self, ids: list[Any] | None, texts: list[str]) -> None:
+        keys = [_END] * len(texts) if ids is None else ids
+        self._pairs = chain(zip(texts, keys, strict=True), self._pairs)
+
     def _checked(
         self, pairs: Iterator[tuple[Any, Any]]
     ) -> Iterator[tuple[str, Any]]:
@@ -230,7 +236,9 @@ def check_text(text: Any, row: int, where: str, label: Any = None) -> None:
 
 
 def _skip(rows: _Rows, writer: StoreWriter) -> None:
-    """Passes the rows that are in the store, if they are the same ones."""
+    """Passes the rows that are in the store, if they are the same ones. Of an
+    unfinished one that is to overwrite another, those up to the first others.
+    """
     first, ids, texts = 0, START, START
     for block in writer.blocks():
         keys, part = rows.take(block.rows - first) or (None, [])
@@ -242,6 +250,10 @@ def _skip(rows: _Rows, writer: StoreWriter) -> None:
         ):
             is_checked = name == 'texts' or stored is not None
             if first + len(part) < block.rows or (is_checked and now != stored):
+                if writer.overwrite:
+                    rows.put_back(keys, part)
+                    writer.drop(first)
+                    return
                 raise ValueError(
                     f"'{writer.folder}' was begun with other {name} in rows "
                     f'{first} to {block.rows - 1}; pass the same ones to go '

@@ -5,6 +5,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_darec.checks import check_count
 from pyg_darec.graph import EDGE_TYPE, EdgeType
+from pyg_darec.profiles.cell import is_missing, to_text
 from pyg_darec.profiles.clean_text import clean_text
 from pyg_darec.profiles.prompt import Prompt
 from pyg_darec.profiles.prompt_template import ITEM_TEMPLATE, PromptTemplate
@@ -108,9 +109,5 @@ def _fields(value: Any) -> Iterable[Source]:
     fields = value if isinstance(value, Mapping) else {'': value}
     for name, field in fields.items():
         prefix = f'- {clean_text(str(name))}: ' if name else '- '
-        if isinstance(field, set | frozenset):
-            field = sorted(field, key=str)
-        if isinstance(field, list | tuple):
-            field = ', '.join(map(str, field))
-        if field is not None and field == field:  # not NaN
-            yield Source('metadata', prefix, str(field))
+        if not is_missing(field):
+            yield Source('metadata', prefix, to_text(field))

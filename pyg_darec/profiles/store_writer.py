@@ -17,6 +17,7 @@ from pyg_darec.profiles.journal import JOURNAL, Block, Journal, to_line
 from pyg_darec.profiles.manifest import FORMAT, Manifest
 
 LOCK = '.lock'
+NEW = '.new'
 COMMIT_SECONDS = 0.5
 
 
@@ -30,14 +31,18 @@ class StoreWriter:
     after it are dropped at the start. The manifest comes last of all and is
     taken away before a finished store grows.
 
+    What overwrites a store is written to a folder within, where the next
+    writer that overwrites goes on. Its files take the place of the old ones
+    when all rows are there, and until then the old store stays whole.
+
     Args:
         folder (Path): The folder.
         settings (Manifest): What the rows shall be; with :obj:`dim` of zero,
             the first rows decide.
         wait (bool, optional): Whether to wait for another writer rather than
             to fail. (default: :obj:`False`)
-        overwrite (bool, optional): Whether to drop what is in the store.
-            (default: :obj:`False`)
+        overwrite (bool, optional): Whether to replace what is in the store
+            when all rows are there. (default: :obj:`False`)
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class StoreWriter:
         self.wait = wait
         self.overwrite = overwrite
         self.manifest = settings
+        self._place = folder
         self._has_header = False
         self._pending: list[bytes] = []
         self._journal_end = 0
@@ -65,14 +71,14 @@ class StoreWriter:
         with ExitStack() as stack:
             self.folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(self._lock())
-            if self.overwrite:
-                self._remove()
+            self._place = self._choose_place()
             self._check_folder()
+            self._files = stack.enter_context(ExitStack())
             # In this order: embeddings without a journal are not ours.
-            self._journal = self._open(stack, JOURNAL)
-            self._embeddings = self._open(stack, EMBEDDINGS)
+            self._journal = self._open(JOURNAL)
+            self._embeddings = self._open(EMBEDDINGS)
             if self.settings.ids is not None:
-                self._ids = self._open(stack, IDS)
+                self._ids = self._open(IDS)
             self._recover()
             self._stack = stack.pop_all()
         return self
@@ -80,17 +86,24 @@ class StoreWriter:
     def __exit__(self, *error: Any) -> None:
         with self._stack:
             self.commit()
+            if self.rows == 0 and self._place != self.folder:
+                self._files.close()
+                self._remove_place()
 
     def blocks(self) -> Iterator[Block]:
         r"""The blocks that are there already."""
-        for block, place in Journal(self.folder).blocks():
+        for block, place in Journal(self._place).blocks():
             if place > self._journal_end:
                 return
             yield block
 
+    def drop(self, rows: int) -> None:
+        r"""Drops all rows after the first :obj:`rows`, which end a block."""
+        self._recover(rows)
+
     def read_ids(self) -> Iterator[bytes]:
         r"""The lines of the ids that are there already."""
-        with (self.folder / IDS).open('rb') as file:
+        with (self._place / IDS).open('rb') as file:
             yield from islice(file, self.rows)
 
     def append(
@@ -140,7 +153,9 @@ class StoreWriter:
             self._committed = time.monotonic()
 
     def finish(self) -> None:
-        r"""Writes the manifest: all rows are there."""
+        r"""Writes the manifest: all rows are there. Nothing can be appended
+        after it.
+        """
         self.commit()
         with self._naming_the_folder():
             header = self.manifest.array_header
@@ -149,13 +164,16 @@ class StoreWriter:
                 self._embeddings.seek(0)
                 self._embeddings.write(header)
                 _sync(self._embeddings)
-            self.manifest.save(self.folder)
+            self.manifest.save(self._place)
+            if self._place != self.folder:
+                self._files.close()
+                self._swap()
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}('{self.folder}')"
 
     def _begin(self, dim: int) -> None:
-        (self.folder / MANIFEST).unlink(missing_ok=True)
+        (self._place / MANIFEST).unlink(missing_ok=True)
         if self._has_header:
             return
         self.manifest = replace(self.settings, dim=dim)
@@ -164,19 +182,18 @@ class StoreWriter:
         self._pending.append(to_line(header))
         self._has_header = True
 
-    def _recover(self) -> None:
-        header = Journal(self.folder).header()
+    def _recover(self, limit: int | None = None) -> None:
+        self.manifest, self._has_header = self.settings, False
+        self._journal_end = 0
+        header = None if limit == 0 else self._read_header()
         if header is not None:
-            difference = header.difference(self.settings)
-            if difference is not None:
-                raise ValueError(
-                    f"'{self.folder}' was begun with other settings; go on "
-                    'with those, choose another folder or pass '
-                    f"'overwrite' (got {difference})"
-                )
             self.manifest, self._has_header = header, True
+            self._journal.seek(0)
             self._journal_end = len(self._journal.readline())
-            self._check_blocks(len(header.array_header))
+        if self.manifest.ids is not None:
+            self._ids.seek(0)
+        if header is not None:
+            self._check_blocks(len(header.array_header), limit)
         self._cut(self._journal, self._journal_end)
         done = self.manifest
         size = len(done.array_header) if header is not None else 0
@@ -184,13 +201,33 @@ class StoreWriter:
         if done.ids is not None:
             self._cut(self._ids, self._ids.tell())
 
-    def _check_blocks(self, start: int) -> None:
+    def _read_header(self) -> Manifest | None:
+        try:
+            header = Journal(self._place).header()
+        except ValueError:
+            if self.overwrite:
+                return None
+            raise
+        difference = header and header.difference(self.settings)
+        if difference is None:
+            return header
+        if self.overwrite:
+            return None
+        raise ValueError(
+            f"'{self.folder}' was begun with other settings; go on with "
+            "those, choose another folder or pass 'overwrite' (got "
+            f'{difference})'
+        )
+
+    def _check_blocks(self, start: int, limit: int | None) -> None:
         """Counts the rows that are as the journal says, up to the first
-        that are not.
+        that are not, or to the limit.
         """
         end = os.fstat(self._embeddings.fileno()).st_size
         self._embeddings.seek(start)
-        for block, place in Journal(self.folder).blocks():
+        for block, place in Journal(self._place).blocks():
+            if limit is not None and block.rows > limit:
+                break
             done, begin = self.manifest, self._ids_place()
             size = (block.rows - done.rows) * done.row_bytes
             if size > end - self._embeddings.tell():
@@ -214,23 +251,55 @@ class StoreWriter:
 
     def _cut(self, file: BinaryIO, size: int) -> None:
         if os.fstat(file.fileno()).st_size > size:
-            (self.folder / MANIFEST).unlink(missing_ok=True)
+            (self._place / MANIFEST).unlink(missing_ok=True)
             file.truncate(size)
         file.seek(size)
 
-    def _open(self, stack: ExitStack, name: str) -> BinaryIO:
-        path = self.folder / name
+    def _open(self, name: str) -> BinaryIO:
+        path = self._place / name
         path.touch()
         file = path.open('r+b')
-        stack.callback(_close, file)
+        self._files.callback(_close, file)
         return file
 
-    def _remove(self) -> None:
-        # The journal last: it says whose the other files are.
-        for name in (MANIFEST, EMBEDDINGS, IDS, JOURNAL):
-            (self.folder / name).unlink(missing_ok=True)
+    def _choose_place(self) -> Path:
+        if (self.folder / NEW / MANIFEST).exists():
+            self._swap()  # which a kill cut off
+            # The call that was killed is made again: nothing is left to do.
+            done = Manifest.load(self.folder)
+            if done.difference(self.settings) is None:
+                return self.folder
+        if not self.overwrite:
+            return self.folder
+        place = self.folder / NEW
+        place.mkdir(exist_ok=True)
+        return place
+
+    def _swap(self) -> None:
+        """Can be cut off anywhere and made again: as long as the manifest of
+        the new store is in its own folder, what else is there is to be moved.
+        """
+        new = self.folder / NEW
+        has_ids = Manifest.load(new).ids is not None
+        (self.folder / MANIFEST).unlink(missing_ok=True)
+        if not has_ids:
+            # Of the old store, or of an unfinished one before this one.
+            (self.folder / IDS).unlink(missing_ok=True)
+            (new / IDS).unlink(missing_ok=True)
+        for name in (IDS, EMBEDDINGS, JOURNAL, MANIFEST):
+            if (new / name).exists():
+                (new / name).replace(self.folder / name)
+        self._remove_place()
+
+    def _remove_place(self) -> None:
+        new = self.folder / NEW
+        for path in new.glob('*'):
+            path.unlink()
+        new.rmdir()
 
     def _check_folder(self) -> None:
+        if self._place != self.folder:
+            return
         for name in (MANIFEST, EMBEDDINGS, IDS):
             path = self.folder / name
             if path.exists() and not (self.folder / JOURNAL).exists():

@@ -10,8 +10,10 @@ from torch_geometric.data import HeteroData
 
 from pyg_darec.checks import check_seed
 from pyg_darec.graph import EDGE_TYPE, BipartiteGraph, EdgeType
+from pyg_darec.profiles.cell import is_missing
 from pyg_darec.profiles.hash_split import hash_split
 from pyg_darec.profiles.prompt import Id
+from pyg_darec.profiles.written_ids import WrittenIds
 
 Reviews: TypeAlias = Iterable[tuple[Id, Id, str | None]]
 
@@ -68,7 +70,8 @@ class TrainingPairs:
             yield [other[place] for place in places]
 
     def reviews(self, reviews: Reviews | None) -> dict[tuple[int, int], str]:
-        r"""The reviews of training pairs by user and item index.
+        r"""The reviews of training pairs by user and item index. Ids match if
+        they are written alike, :obj:`7` and :obj:`'7'`.
 
         Args:
             reviews (list, optional): Triples of user id, item id and text.
@@ -79,16 +82,15 @@ class TrainingPairs:
             ValueError: If a row is no triple or its text not a string, or if
                 there are reviews and none belongs to a training pair.
         """
-        user_of = {value: n for n, value in enumerate(self.user_ids)}
-        item_of = {value: n for n, value in enumerate(self.item_ids)}
+        users, items = WrittenIds(self.user_ids), WrittenIds(self.item_ids)
         out: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
         row, first = -1, None
         for row, review in enumerate(reviews or ()):
             user_id, item_id, text = _check_review(row, review)
             first = first or (user_id, item_id)
-            user, item = user_of.get(user_id, -1), item_of.get(item_id, -1)
+            user, item = users.find(user_id), items.find(item_id)
             known = user >= 0 and item >= 0
-            if not known or user * len(item_of) + item not in self._pairs:
+            if not known or user * len(self.item_ids) + item not in self._pairs:
                 continue
             if text.strip():
                 out[user, item].append(text)
@@ -154,7 +156,7 @@ def _check_review(row: int, review: Any) -> tuple[Any, Any, str]:
             f'{row} is none (got {review!r:.80})'
         )
     user_id, item_id, text = review
-    if text is None or text != text:  # NaN
+    if is_missing(text):
         text = ''
     if not isinstance(text, str):
         raise ValueError(

@@ -158,6 +158,16 @@ def test_embedding_store_by_reference(tmp_path):
     assert out['item'].llm_x.equal(data['item'].llm_x)
 
 
+def test_embeddings_beside_a_linked_folder(tmp_path):
+    data, sources = attached(tmp_path)
+    real, link = tmp_path / 'far' / 'away' / 'data', tmp_path / 'link'
+    real.mkdir(parents=True)
+    link.symlink_to(real, target_is_directory=True)
+    save_data(data, link, embeddings=sources)
+    for folder in (link, real):
+        assert load_data(folder)['user'].llm_x.equal(data['user'].llm_x)
+
+
 def test_embeddings_that_are_gone_or_others(tmp_path):
     data, sources = attached(tmp_path)
     save_data(data, tmp_path / 'data', embeddings=sources)

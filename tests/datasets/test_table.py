@@ -237,6 +237,16 @@ def changed(**columns):
             "'time'.*missing",
         ),
         (changed(time=[1, 2, np.inf, 4, 5]), {'time': 'time'}, "'time'.*row 2"),
+        (
+            changed(time=[1, 2, 1e19, 4, 5]),
+            {'time': 'time'},
+            r"'time'.*below 2\*\*63.*1e\+19.* in row 2",
+        ),
+        (
+            changed(time=np.array([1, 2**63, 3, 4, 5], dtype=np.uint64)),
+            {'time': 'time'},
+            "'time'.* in row 1",
+        ),
     ],
 )
 def test_bad_tables(table, kwargs, message):
@@ -258,6 +268,12 @@ def test_bad_tables(table, kwargs, message):
         ('a.csv', b'1,2\n3,4\n', "column 'user'.*got \\['1', '2'\\]"),
         ('a.parquet', b'PAR1 and then nothing', 'not a complete Parquet'),
         ('a.xlsx', b'', 'pass the DataFrame'),
+        ('a.csv', b'user,item,user\na,1,b\n', "exactly one column 'user'"),
+        ('a.csv', b'user,item,\na,,b\n', "'item' .* missing in 1 rows"),
+        ('a.csv.zip', b'no zip', 'not a table'),
+        ('a.csv.xz', b'no xz', 'not a table'),
+        ('a.csv.bz2', b'no bz2', 'not a table'),
+        ('a.csv.tar', b'no tar', 'not a table'),
     ],
 )
 def test_bad_files(tmp_path, name, content, message):
@@ -310,3 +326,22 @@ def test_damaged_compressed_table(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"x\.csv\.gz' is not a table"):
         from_table(path)
+
+
+@pytest.mark.parametrize('sep', ['\t', '\\t', 'tab'])
+def test_tab_as_it_is_typed(tmp_path, sep):
+    path = tmp_path / 'x.csv'
+    path.write_text('user\titem\na\t7\n')
+    assert from_table(path, sep=sep)['item'].id == [7]
+
+
+def test_what_looks_missing_is_an_id_but_no_number(tmp_path):
+    path = tmp_path / 'x.csv'
+    path.write_text('user,item,stars,note\nNA,None,4,\nnull,nan,5,NA\n')
+    data = from_table(path, rating='stars')
+    assert data['user'].id == ['NA', 'null']
+    assert data['item'].id == ['None', 'nan']
+    assert data[EDGE_TYPE].rating.tolist() == [4, 5]
+    path.write_text('user,item,stars\na,b,4\na,c,NA\n')
+    with pytest.raises(ValueError, match=r"'stars' .* in 1 rows.*row 1"):
+        from_table(path, rating='stars')

@@ -1,5 +1,8 @@
+import numpy as np
 import pandas as pd
 import pytest
+import torch
+from torch_geometric.data import HeteroData
 
 from pyg_darec.datasets import from_table
 from pyg_darec.datasets.texts import attach_texts
@@ -41,6 +44,7 @@ def test_several_columns():
         ('7,a\n8,\n9,c\n', "first id '8'.*an empty row 1"),
         ('7,a\n8,b\n9,c\n7,d\n', "got '7' in rows 0 and 3"),
         ('7,a\n,b\n9,c\n', "Column 'item' .* row 1"),
+        ('', 'at least one row'),
     ],
 )
 def test_bad_rows(rows, says, tmp_path):
@@ -61,3 +65,55 @@ def test_missing_text_and_columns():
         attach_texts(make_data(), table, name='name')
     with pytest.raises(ValueError, match='a column of texts besides'):
         attach_texts(make_data(), table[['item']])
+
+
+def test_what_looks_missing_is_a_name(tmp_path):
+    path = tmp_path / 'items.csv'
+    path.write_text('item,title\n7,None\n8,N/A\n9,null\n')
+    data = attach_texts(make_data(), path)
+    assert data['item'].name == ['None', 'N/A', 'null']
+
+
+def test_nullable_and_list_columns():
+    table = pd.DataFrame(
+        {
+            'item': [7, 8, 9],
+            'year': pd.array([1984, None, 2000], dtype='Int64'),
+            'tags': [np.array(['a', 'b']), ['c'], None],
+        }
+    )
+    data = attach_texts(make_data(), table)
+    assert data['item'].name == ['1984', '8', '2000']
+    texts = ['year: 1984\ntags: a, b', 'tags: c', 'year: 2000']
+    assert data['item'].text == texts
+
+
+@pytest.mark.parametrize(
+    'ids', [[7.0, 8.0, 9.0], ['7.0', '8', '9.0'], [7, '8.0', 9.0]]
+)
+def test_whole_numbers_with_a_point(tmp_path, ids):
+    table = pd.DataFrame({'item': ids, 'title': ['a', 'b', 'c']})
+    assert attach_texts(make_data(), table)['item'].name == ['a', 'b', 'c']
+    table = pd.DataFrame({'item': [*ids, 'x'], 'title': ['a', 'b', 'c', 'd']})
+    table.to_csv(tmp_path / 'items.csv', index=False)
+    data = attach_texts(make_data(), tmp_path / 'items.csv')
+    assert data['item'].name == ['a', 'b', 'c']
+
+
+def test_row_of_another_node():
+    data = make_data()
+    data['item'].id = ['7', '7.0', '9']
+    table = pd.DataFrame({'item': ['7.0', '9.0'], 'title': ['a', 'b']})
+    attach_texts(data, table, missing='nothing')
+    assert data['item'].text == ['nothing', 'a', 'b']
+
+
+def test_graph_without_ids():
+    data, table = HeteroData(), pd.DataFrame({'item': [7], 'title': ['a']})
+    with pytest.raises(ValueError, match=r"data\['item'\].id needs"):
+        attach_texts(data, table)
+    data['item'].num_nodes = 1
+    with pytest.raises(ValueError, match=r"data\['item'\].id needs"):
+        attach_texts(data, table)
+    data['item'].id = torch.tensor([7])
+    assert attach_texts(data, table)['item'].name == ['a']

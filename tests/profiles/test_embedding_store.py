@@ -112,6 +112,17 @@ def test_missing_file(store, name):
         EmbeddingStore(store.folder).verify()
 
 
+def test_without_a_journal_nothing_but_overwriting_helps(store):
+    (store.folder / 'journal.log').unlink()
+    with pytest.raises(ValueError, match=r'again with .overwrite=True'):
+        store.verify()
+    rows = iter(X)
+    args = [f'text {n}' for n in range(30)], store.folder
+    again = {'encoder_key': 'rows', 'overwrite': True}
+    encode_profiles(*args, lambda t: [next(rows) for _ in t], IDS, **again)
+    store.verify()
+
+
 def test_unfinished(store):
     (store.folder / 'manifest.json').unlink()
     with pytest.raises(ValueError, match=r'some rows are missing.*got 30 rows'):

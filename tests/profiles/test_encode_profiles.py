@@ -92,7 +92,8 @@ def test_interrupted_run_goes_on(tmp_path, calls):
 
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs os.fork')
 @pytest.mark.timeout(60 + 15 * KILLS)
-def test_killed_at_random_moments(tmp_path, monkeypatch):
+@pytest.mark.parametrize('overwrite', [False, True])
+def test_killed_at_random_moments(tmp_path, monkeypatch, overwrite):
     monkeypatch.setenv('TQDM_DISABLE', '1')
     monkeypatch.setattr(store_writer, 'COMMIT_SECONDS', 0.0)
     texts = [f'text {n}' for n in range(200 * KILLS)]
@@ -102,24 +103,32 @@ def test_killed_at_random_moments(tmp_path, monkeypatch):
         time.sleep(0.003)
         return embed(texts)
 
+    place = tmp_path / 'cut'
+    if overwrite:
+        encode(place, TEXTS, other, ids=range(50))
+        place = place / '.new'
+    args = {'overwrite': overwrite}
     for _ in range(KILLS):
         # A fork is at work at once, where a new process would import first.
         pid = os.fork()
         if pid == 0:
             try:
-                encode(tmp_path / 'cut', iter(texts), slow, ids=iter(texts))
+                ids = iter(texts)
+                encode(tmp_path / 'cut', iter(texts), slow, ids=ids, **args)
             finally:
                 os._exit(0)
         time.sleep(rng.uniform(0.0, 0.15))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+        if overwrite and not (place / 'manifest.json').exists():
+            EmbeddingStore(tmp_path / 'cut').verify()
         with suppress(ValueError, FileNotFoundError):
             EmbeddingStore(tmp_path / 'cut').verify()
-        if (tmp_path / 'cut' / 'journal.log').exists():
-            blocks = Journal(tmp_path / 'cut').blocks()
+        if (place / 'journal.log').exists():
+            blocks = Journal(place).blocks()
             rows.add(max((block.rows for block, _ in blocks), default=0))
     assert len(rows) > KILLS // 4  # kills did find the work at several places
-    encode(tmp_path / 'cut', iter(texts), ids=iter(texts))
+    encode(tmp_path / 'cut', iter(texts), ids=iter(texts), **args)
     encode(tmp_path / 'whole', iter(texts), ids=iter(texts))
     assert content(tmp_path / 'cut') == content(tmp_path / 'whole')
 
@@ -242,3 +251,94 @@ def test_several_processes(tmp_path, monkeypatch):
     pool = {'devices': ['cpu', 'cpu'], 'batch_size': 1}
     store = encode_profiles(texts, tmp_path, MODEL, **pool)
     assert torch.allclose(store.tensor(), encode_texts(texts, MODEL), atol=1e-5)
+
+
+def other(texts):
+    return [[*row, 1.0] for row in embed(texts)]
+
+
+def refused(texts):
+    raise RuntimeError('401')
+
+
+def overwrite(folder, encoder=other, **kwargs):
+    return encode(folder, encoder=encoder, overwrite=True, **kwargs)
+
+
+def test_overwriting_in_vain_changes_nothing(tmp_path):
+    encode(tmp_path, ids=range(50))
+    before = content(tmp_path)
+    with pytest.raises(RuntimeError, match='401'):
+        overwrite(tmp_path, refused)
+    assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize('changed', [{}, {'dtype': torch.float16}])
+def test_interrupted_overwriting_goes_on(tmp_path, changed):
+    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+    encode(whole, **changed)
+    store = encode(cut, encoder=other, ids=range(50))
+    for _ in range(2):  # gets three batches further
+        with pytest.raises(KeyboardInterrupt):
+            overwrite(cut, interrupted(3), **changed)
+        store.verify()
+        assert EmbeddingStore(cut).dim == 3
+    overwrite(cut, interrupted(1), **changed)
+    assert content(cut) == content(whole)
+
+
+@pytest.mark.parametrize(
+    ('texts', 'calls'),
+    [
+        ([*TEXTS[:20], 'text 7', *TEXTS[21:]], 5),  # two batches are the same
+        (['text 7', *TEXTS[1:]], 7),
+        (TEXTS[:9], 1),
+    ],
+)
+def test_overwriting_goes_on_as_far_as_texts_are_the_same(
+    tmp_path, texts, calls
+):
+    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+    encode(whole, iter(texts), ids=range(len(texts)))
+    encode(cut)
+    with pytest.raises(KeyboardInterrupt):
+        overwrite(cut, interrupted(4), texts=iter(TEXTS), ids=range(50))
+    args = {'texts': iter(texts), 'ids': range(len(texts))}
+    overwrite(cut, interrupted(calls), **args)
+    assert content(cut) == content(whole)
+
+
+def test_overwriting_begins_anew_with_other_settings(tmp_path):
+    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+    encode(whole)
+    encode(cut)
+    for damage in (False, True):
+        with pytest.raises(KeyboardInterrupt):
+            overwrite(cut, interrupted(3), ids=range(50))
+        if damage:
+            (cut / '.new' / 'journal.log').write_bytes(b'nonsense\n')
+        overwrite(cut, interrupted(7))
+        assert content(cut) == content(whole)
+
+
+@pytest.mark.parametrize('moves', range(3))
+@pytest.mark.parametrize('again', [overwrite, encode])
+def test_overwriting_cut_off_in_its_last_moment(
+    tmp_path, monkeypatch, moves, again
+):
+    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+    encode(whole)
+    encode(cut, encoder=other, ids=range(50))
+    count, replace = itertools.count(), Path.replace
+
+    def killed(path, target):
+        if next(count) == moves:
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, 'replace', killed)
+        with pytest.raises(KeyboardInterrupt):
+            overwrite(cut, embed)
+    again(cut, encoder=refused)  # which is not asked
+    assert content(cut) == content(whole)

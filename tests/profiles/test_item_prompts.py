@@ -1,3 +1,5 @@
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch_geometric.data import HeteroData
@@ -90,3 +92,14 @@ def test_wrong_counts(name):
 def test_wrong_template():
     with pytest.raises(ValueError, match=r"unknown placeholder '\$items'"):
         texts(METADATA, None, PromptTemplate('$items'))
+
+
+def test_fields_of_nullable_and_of_list_columns():
+    metadata = {
+        'p0': {'year': pd.NA, 'tags': np.array(['red', 'big'], dtype=object)},
+        'p1': {'year': 1984, 'tags': None},
+        'p2': {'tags': ['a', None], 'year': pd.NaT},
+    }
+    expected = ['- tags: red, big', '- year: 1984', '- tags: a']
+    template = PromptTemplate('$metadata', system='s')
+    assert texts(metadata, None, template) == expected

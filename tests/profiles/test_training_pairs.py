@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -65,7 +66,7 @@ def test_only_reviews_of_training_pairs_pass(draw):
 
 def test_reviews_without_text_are_skipped():
     pairs = TrainingPairs(make_data())
-    texts = [None, float('nan'), ' \n', 'fine']
+    texts = [None, float('nan'), pd.NA, ' \n', 'fine']
     assert pairs.reviews([('u0', 100, t) for t in texts]) == {(0, 0): 'fine'}
     assert pairs.reviews([('u0', 100, None)]) == {}
     assert pairs.reviews(None) == pairs.reviews([]) == {}
@@ -77,7 +78,7 @@ def test_reviews_without_text_are_skipped():
         ([('u0', 100)], 'row 0 is none'),
         ([('u0', 100, 'a'), 'abc'], 'row 1 is none'),
         ([('u0', 100, 3)], "of user 'u0' and item 100, is none"),
-        ([('u0', '100', 'a')], 'None of the 1 reviews .* like .*u0.*100'),
+        ([('u0', '1oo', 'a')], 'None of the 1 reviews .* like .*u0.*100'),
         ([('u1', 100, 'held out')], 'None of the 1 reviews'),
     ],
 )
@@ -107,3 +108,11 @@ def test_nodes_without_ids_have_indices():
 def test_wrong_time():
     with pytest.raises(ValueError, match=r"'time' of .* needs one value .* 4"):
         TrainingPairs(make_data(time=[1, 2]))
+
+
+def test_reviews_of_ids_that_are_written_alike():
+    pairs = TrainingPairs(make_data())
+    ids = [100, '100', 100.0, '100.0', '0100', 'guest']
+    reviews = [('u0', item, f'{item!r}') for item in ids]
+    expected = "100\n'100'\n100.0\n'100.0'"
+    assert pairs.reviews(reviews) == {(0, 0): expected}

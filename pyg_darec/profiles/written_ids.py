@@ -1,0 +1,48 @@
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+
+class WrittenIds:
+    r"""Ids, found by how they are written: :obj:`7` by :obj:`'7'`, and by
+    :obj:`7.0`, which tables make of whole numbers that have gaps among them.
+
+    Args:
+        ids (list): The ids.
+    """
+
+    def __init__(self, ids: Sequence[Any]) -> None:
+        self.ids = ids
+        self._places: defaultdict[str, list[int]] = defaultdict(list)
+        for place, value in enumerate(ids):
+            self._places[_whole(written(value))].append(place)
+
+    def find(self, value: Any) -> int:
+        r"""The place of an id; -1 if it is none or cannot be told from
+        another.
+        """
+        text = written(value)
+        places = self._places.get(_whole(text), [])
+        if len(places) > 1:
+            places = [p for p in places if written(self.ids[p]) == text]
+        if len(places) > 1:
+            places = [p for p in places if type(self.ids[p]) is type(value)]
+        return places[0] if len(places) == 1 else -1
+
+    def __repr__(self) -> str:
+        return f'{self.__class__.__name__}({len(self.ids)})'
+
+
+def written(value: Any) -> str:
+    r"""An id as text; a whole number has no point, whatever its type."""
+    is_whole = isinstance(value, float) and value.is_integer()
+    return str(int(value) if is_whole else value)
+
+
+def _whole(text: str) -> str:
+    is_whole = text.endswith('.0') and _WHOLE.fullmatch(text)
+    return text[:-2] if is_whole else text
+
+
+_WHOLE = re.compile(r'(0|-?[1-9]\d*)\.0')

@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+from pyg_darec.profiles.written_ids import WrittenIds
+
+IDS = [7, '7', '8.0', '8', '9.0', 1e17, 'x', True, 'y', 'y']
+
+
+@pytest.mark.parametrize(
+    ('value', 'place'),
+    [
+        (7, 0),
+        (np.int64(7), -1),  # of two that are written alike, neither
+        ('7', 1),
+        ('8.0', 2),
+        ('8', 3),
+        (9, 4),
+        (9.0, 4),
+        (10**17, 5),
+        (1, -1),
+        ('True', 7),
+        ('y', -1),
+        ('x.0', -1),
+        ([7], -1),
+        (None, -1),
+    ],
+)
+def test_find(value, place):
+    assert WrittenIds(IDS).find(value) == place
+
+
+def test_repr():
+    assert str(WrittenIds(IDS)) == 'WrittenIds(10)'
