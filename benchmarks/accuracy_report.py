@@ -45,11 +45,16 @@ def collect(folder: Path) -> dict[Key, dict[int, Result]]:
     """The finished runs of a data set."""
     found: dict[Key, dict[int, Result]] = {}
     first: Result | None = None
+    rates: dict[str, float] = {}
     for path in sorted(folder.glob('*/*/seed-*/result.json')):
         result = read(path.parent)
         run = result.info['run']
         first = first or result
         other = [k for k in COMMON if run[k] != first.info['run'][k]]
+        # A backbone may have its own, and tuning finds one for each method.
+        lr = rates.setdefault(run['backbone'], run['lr'])
+        if run['num_trials'] == 0 and run['lr'] != lr:
+            other.append('lr')
         if other or not torch.equal(result.user, first.user):
             raise ValueError(
                 f"'{path}' cannot be compared with the other runs in "

@@ -15,14 +15,17 @@ ranked among themselves:
 - item-kNN: by the sum or the mean of the similarities to the user's items
   among the k items with the nearest profiles; the better of the two and the
   best k for a further tenth of the items, held out of the rest;
-- LightGCN: by the inner product with what a ridge regression from profiles to
-  the embeddings of the other items predicts;
-- DaRec: by ``DaRecAlign.embed_profiles``.
+- LightGCN: by the inner product with what a ridge regression, or a regression
+  kriging, from profiles to the embeddings of the other items predicts;
+- DaRec: by ``DaRecAlign.embed_profiles``, which is such a kriging too.
+
+The p-values are those over seeds, corrected for all comparisons of a data set
+(Holm).
 """
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,10 +48,13 @@ from torch import Tensor
 
 from pyg_darec import DaRecAlign
 from pyg_darec.graph import BipartiteGraph
-from pyg_darec.metrics import compare, ranking_metrics
-from pyg_darec.nn.functional import normalize, ridge_regression
+from pyg_darec.metrics import Comparison, compare, holm, ranking_metrics
+from pyg_darec.nn.functional import (
+    normalize,
+    regression_kriging,
+    ridge_regression,
+)
 
-BASELINES = ('random', 'content', 'item-kNN', 'LightGCN + ridge')
 NEIGHBORS = (10, 50, 200)
 METRIC = 'Recall@20'
 
@@ -140,19 +146,41 @@ def choose_knn(split: Split, seed: int) -> dict[str, Any]:
     return max(choices, key=lambda c: recall(item_knn(inner, **c), inner))
 
 
-def learned(run: Run, split: Split, device: str) -> Tensor:
+def ridge(split: Split, item: Tensor) -> Tensor:
+    """Embeddings of cold items from those of warm ones."""
+    known = split.warm.item_degree > 0
+    x = normalize(split.warm.llm_x['item'].float())
+    fitted = ridge_regression(x[known], item[known])
+    return fitted(normalize(split.cold_x.float()))
+
+
+def kriging(split: Split, item: Tensor) -> Tensor:
+    """The same as ``DaRecAlign.embed_profiles`` does it."""
+    x = split.warm.llm_x['item'].to(item.dtype)
+    known = (split.warm.item_degree > 0) & x.any(dim=-1)
+    return regression_kriging(x[known], item[known])(split.cold_x.to(item))
+
+
+PREDICTED = {'LightGCN + ridge': ridge, 'LightGCN + kriging': kriging}
+BASELINES = ('random', 'content', 'item-kNN', *PREDICTED)
+
+
+def learned(
+    run: Run,
+    split: Split,
+    device: str,
+    predict: Callable[[Split, Tensor], Tensor] | None,
+) -> Tensor:
     model, _ = train(run, split.warm, device)
     place = next(model.parameters()).device
     with torch.no_grad():
         user, item = model(split.warm.to(place))
-    if isinstance(model, DaRecAlign):
+    if predict is None:
+        assert isinstance(model, DaRecAlign)
         cold = model.embed_profiles(split.cold_x.to(place))
         return (user @ cold.t()).float().cpu()
     user, item = user.float().cpu(), item.float().cpu()
-    known = split.warm.item_degree > 0
-    x = normalize(split.warm.llm_x['item'].float())
-    fitted = ridge_regression(x[known], item[known])
-    return user @ fitted(normalize(split.cold_x.float())).t()
+    return user @ predict(split, item).t()
 
 
 def measure(
@@ -168,7 +196,8 @@ def measure(
     if method == 'item-kNN':
         chosen = choose_knn(split, run.seed)
         return recall(item_knn(split, **chosen), split), chosen
-    return recall(learned(run, split, device), split), {}
+    predict = PREDICTED.get(method)
+    return recall(learned(run, split, device, predict), split), {}
 
 
 def table(dataset: str, folder: Path) -> str:
@@ -183,21 +212,37 @@ def table(dataset: str, folder: Path) -> str:
         row(f'{dataset}, cold items', 'seeds', METRIC, f'{OURS} / this', 'p'),
         row('---', *['---:'] * 4),
     ]
+    others = {m: values for m, values in found.items() if m != OURS}
+    compared = against(found.get(OURS, {}), others)
     for method, values in found.items():
         cells = str(len(values)), spread(list(values.values()))
-        ours = found.get(OURS, {}) if method != OURS else {}
-        lines.append(row(method, *cells, *against(ours, values)))
+        lines.append(row(method, *cells, *show(compared.get(method))))
     return '\n'.join(lines) + '\n'
 
 
 def against(
-    ours: Mapping[str, float], other: Mapping[str, float]
-) -> tuple[str, str]:
-    seeds = sorted(ours.keys() & other.keys())
-    if len(seeds) < 2:
+    ours: Mapping[str, float], others: Mapping[str, Mapping[str, float]]
+) -> dict[str, Comparison]:
+    """DaRec over those that share two seeds with it; p-values by Holm's
+    method.
+    """
+    found = {}
+    for method, values in others.items():
+        seeds = sorted(ours.keys() & values.keys())
+        if len(seeds) > 1:
+            a, b = ([[m[seed]] for seed in seeds] for m in (ours, values))
+            x, y = torch.tensor(a), torch.tensor(b)
+            found[method] = compare(x, y, over='seeds')
+    adjusted = holm([c.p_value for c in found.values()])
+    return {
+        method: c._replace(p_value=p_value)
+        for (method, c), p_value in zip(found.items(), adjusted, strict=True)
+    }
+
+
+def show(c: Comparison | None) -> tuple[str, str]:
+    if c is None:
         return '', ''
-    x, y = (torch.tensor([[m[s]] for s in seeds]) for m in (ours, other))
-    c = compare(x, y, over='seeds')
     low, high = 1 + c.low, 1 + c.high
     return f'{1 + c.gain:.2f} ({low:.2f} to {high:.2f})', f'{c.p_value:.2g}'
 

@@ -216,6 +216,28 @@ def test_one_seed_has_no_p_value() -> None:
     assert 'nan' not in tables('made-up', runs, found)
 
 
+def test_other_learning_rates_are_refused(tmp_path: Path) -> None:
+    """On the same backbone, unless they were tuned."""
+    graph = as_graph(DATA)
+
+    def add(backbone: str, seed: int, **options: Any) -> None:
+        run = Run('small', backbone, 'plain', seed, dim=4, epochs=1, **options)
+        folder = tmp_path / run.folder / f'seed-{seed}'
+        accuracy_runs.perform(run, graph, folder, 'cpu')
+
+    add('LightGCN', 0)
+    add('GCCF', 0, lr=1e-2)
+    assert '| GCCF | plain | 1 |' in report(tmp_path, ['small'])
+    add('LightGCN', 1, lr=1e-2)
+    with pytest.raises(ValueError, match=r"seed-1.*delete.*\['lr'\]"):
+        report(tmp_path, ['small'])
+    for path in tmp_path.glob('**/result.json'):
+        info = json.loads(path.read_text())
+        info['run']['num_trials'] = 3
+        path.write_text(json.dumps(info))
+    assert '| LightGCN | plain | 2 |' in report(tmp_path, ['small'])
+
+
 def test_other_users_are_refused(tmp_path: Path) -> None:
     graph = as_graph(DATA)
     for seed in range(2):

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import accuracy_runs
@@ -5,16 +6,22 @@ import pytest
 import torch
 from cold import (
     BASELINES,
+    METRIC,
     OURS,
     content,
     hold_out,
     item_knn,
+    kriging,
     main,
     recall,
+    table,
 )
 from conformance.graphs import random_data, telling_data
 
+from pyg_darec import DaRecAlign
 from pyg_darec.graph import as_graph
+from pyg_darec.metrics import compare, holm
+from pyg_darec.nn.models import LightGCN
 
 
 def test_hold_out_keeps_nothing_of_cold_items() -> None:
@@ -70,6 +77,43 @@ def test_content_that_tells() -> None:
     for score in (content(split), item_knn(split, 10, mean=True)):
         own = score[users][wanted[users] == 1].mean()
         assert own > score[users][wanted[users] == 0].mean() + 0.1
+
+
+def test_kriging_is_what_darec_does_with_new_items() -> None:
+    data = random_data(num_items=40, num_edges=60)
+    data['item'].llm_x[:5] = 0  # without a profile
+    split = hold_out(as_graph(data), 0.2, seed=0)
+    assert (split.warm.item_degree == 0).any()
+    model = DaRecAlign(LightGCN.from_data(split.warm, 4), 12).eval()
+    with torch.no_grad():
+        _, item = model(split.warm)
+    wanted = model.embed_profiles(split.cold_x)
+    torch.testing.assert_close(kriging(split, item), wanted)
+
+
+def test_p_values_are_corrected(tmp_path: Path) -> None:
+    """For all that DaRec was compared with."""
+    values = {
+        'random': [0.1, 0.12, 0.09],
+        'content': [0.3, 0.31, 0.33],
+        OURS: [0.32, 0.35, 0.34],
+    }
+    for method, recalls in values.items():
+        (tmp_path / method).mkdir()
+        for seed, value in enumerate(recalls):
+            path = tmp_path / method / f'seed-{seed}.json'
+            path.write_text(json.dumps({METRIC: value}))
+    x = {m: torch.tensor(v).unsqueeze(1) for m, v in values.items()}
+    raw = [
+        compare(x[OURS], x[m], over='seeds').p_value
+        for m in ('random', 'content')
+    ]
+    lines = table('made-up', tmp_path).splitlines()[2:]
+    assert [line.split(' | ')[-1] for line in lines] == [
+        *(f'{p:.2g} |' for p in holm(raw)),
+        ' |',
+    ]
+    assert holm(raw) != raw
 
 
 def test_runs_and_resumes(
