@@ -9,7 +9,7 @@ its number.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,8 @@ from pyg_darec.train.tensor_file import (
     write_tensors,
 )
 
-FORMAT = 'pyg_darec.checkpoint.1'
+FORMAT = 'pyg_darec.checkpoint.2'
 History = list[dict[str, float]]
-
-# What every run did before there was a choice.
-_BEFORE = {'optimizer': 'adam', 'compile': False, 'negatives': 'uniform'}
 
 
 class Checkpoint:
@@ -55,15 +52,22 @@ class Checkpoint:
     ) -> None:
         tensors = {f'model.{k}': v for k, v in model.state_dict().items()}
         tensors |= {f'best.{k}': v for k, v in best.items()}
-        numbers: dict[str, float | None] = {}
+        values: dict[str, Any] = {}
         for name, state in _states(model, optimizers):
             for key, value in state.items():
-                kept = tensors if isinstance(value, Tensor) else numbers
+                kept = tensors if isinstance(value, Tensor) else values
                 kept[f'optimizer.{key}.{name}'] = value
+        # Some optimizers change their own options, such as 'lr', in a step.
+        for index, group in enumerate(_groups(optimizers)):
+            for key, value in group.items():
+                if isinstance(value, Tensor):
+                    tensors[f'group.{index}.{key}'] = value
+                elif _is_plain(value):
+                    values[f'group.{index}.{key}'] = value
         run = {
             'settings': self.settings,
             'history': history,
-            'optimizer': numbers,
+            'values': values,
         }
         metadata = {'pyg_darec': FORMAT, 'run': json.dumps(run)}
         write_tensors(tensors, self.path, metadata)
@@ -85,19 +89,19 @@ class Checkpoint:
                 f" choose another 'run_dir' (got format "
                 f'{metadata.get("pyg_darec")})'
             )
-        groups: dict[str, dict[str, Tensor]] = {
-            group: {} for group in ('model', 'best', 'optimizer')
+        parts: dict[str, dict[str, Any]] = {
+            part: {} for part in ('model', 'best', 'optimizer', 'group')
         }
         run = json.loads(metadata['run'])
-        for key, value in {**tensors, **run.get('optimizer', {})}.items():
-            group, name = key.split('.', 1)
-            groups[group][name] = value
-        check_state(model, groups['model'], self.path)
+        for key, value in {**tensors, **run['values']}.items():
+            part, name = key.split('.', 1)
+            parts[part][name] = value
+        check_state(model, parts['model'], self.path)
         self._check_settings(run['settings'])
 
-        model.load_state_dict(groups['model'])
+        model.load_state_dict(parts['model'])
         states: dict[str, dict[str, Any]] = {}
-        for key, value in groups['optimizer'].items():
+        for key, value in parts['optimizer'].items():
             key, name = key.split('.', 1)
             states.setdefault(name, {})[key] = value
         for optimizer in optimizers:
@@ -105,11 +109,17 @@ class Checkpoint:
             state = {i: states[n] for i, n in enumerate(names) if n in states}
             content = {**optimizer.state_dict(), 'state': state}
             optimizer.load_state_dict(content)
+        groups = list(_groups(optimizers))
+        for key, value in parts['group'].items():
+            index, key = key.split('.', 1)
+            own = groups[int(index)]
+            if isinstance(value, Tensor):
+                value = value.to(getattr(own.get(key), 'device', 'cpu'))
+            own[key] = tuple(value) if isinstance(value, list) else value
         history: History = run['history']
-        return groups['best'], history
+        return parts['best'], history
 
     def _check_settings(self, saved: Mapping[str, Any]) -> None:
-        saved = {**_BEFORE, **saved}
         for key, value in self.settings.items():
             if saved.get(key) != value:
                 raise ValueError(
@@ -167,6 +177,18 @@ def _names(model: Module, optimizer: Optimizer) -> list[str]:
     names = {id(param): name for name, param in model.named_parameters()}
     groups = optimizer.param_groups
     return [names[id(p)] for group in groups for p in group['params']]
+
+
+def _groups(optimizers: Iterable[Optimizer]) -> Iterator[dict[str, Any]]:
+    for optimizer in optimizers:
+        yield from optimizer.param_groups
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether JSON gives it back, but for a list in place of a tuple."""
+    if isinstance(value, tuple):
+        return all(isinstance(x, int | float) for x in value)
+    return isinstance(value, int | float | str | None)
 
 
 def _states(

@@ -28,5 +28,7 @@ def make_fabric(
     return Fabric(
         accelerator=kind,
         devices=[int(index)] if index and kind != 'cpu' else devices,
+        # A loss may leave parameters out, and others in other epochs.
+        strategy='ddp_find_unused_parameters_true' if devices > 1 else 'auto',
         precision=precision,  # type: ignore[arg-type]
     )

@@ -1,5 +1,6 @@
 """Parameters that get their shape from the first data that they see."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from torch.nn.parameter import is_lazy
 
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.loader import PairLoader
+from pyg_darec.nn.recommender import Recommender
 
 
 def materialize(model: Any, graph: BipartiteGraph, loader: PairLoader) -> None:
@@ -29,8 +31,12 @@ def materialize(model: Any, graph: BipartiteGraph, loader: PairLoader) -> None:
     model.train()
     if hasattr(model, 'renew'):
         model.renew(graph, 1, 0)
+    batch = next(iter(loader))
     with torch.no_grad():
-        model.loss(graph, next(iter(loader)))
+        for part in _layers(model):
+            # The first epochs may leave out the loss of what is wrapped.
+            if _lazy_names(model):
+                part.loss(graph, batch)
         # This was no step of training: running statistics do not count it.
         for name, buffer in model.named_buffers():
             if name in buffers:
@@ -41,6 +47,13 @@ def materialize(model: Any, graph: BipartiteGraph, loader: PairLoader) -> None:
             f'that its loss does not use; give them their shape or remove '
             f'them (got {names})'
         )
+
+
+def _layers(model: Any) -> Iterator[Any]:
+    """A model and those that it wraps, the outermost first."""
+    yield model
+    while isinstance(model := getattr(model, 'model', None), Recommender):
+        yield model
 
 
 def _lazy_names(model: Module) -> list[str]:

@@ -70,12 +70,30 @@ def test_state_that_is_no_tensor(tmp_path, tiny):
         assert a.equal(b)
 
 
-def test_settings_that_earlier_versions_had_no_choice_of(tmp_path, model):
-    path, optimizers = tmp_path / 'checkpoint.safetensors', [adam(model)]
-    Checkpoint(path, {}).save(model, optimizers, {}, [])
-    Checkpoint(path, {'optimizer': 'adam'}).load(model, optimizers)
-    with pytest.raises(ValueError, match=r"'compile'; .*\(got True, and False"):
-        Checkpoint(path, {'compile': True}).load(model, optimizers)
+def test_options_that_steps_change(tmp_path, model):
+    """Those of every group; what cannot be saved stays as it was made."""
+
+    def make():
+        groups = [{'params': [p]} for p in model.parameters()]
+        optimizers = [torch.optim.SGD([g], lr=0.1) for g in groups]
+        for optimizer in optimizers:
+            optimizer.param_groups[0] |= {
+                'betas': (0.9, 0.99),
+                'rate': torch.tensor(0.1),
+                'rule': torch.relu,
+            }
+        return optimizers
+
+    optimizers = make()
+    changed = {'lr': 0.1 * 0.9, 'betas': (0.1, 2), 'dampening': None, 'k': 3}
+    optimizers[1].param_groups[0] |= changed
+    optimizers[1].param_groups[0]['rate'] *= 0.9
+    checkpoint = Checkpoint(tmp_path / 'checkpoint.safetensors', {})
+    checkpoint.save(model, optimizers, {}, [])
+    others = make()
+    checkpoint.load(model, others)
+    for optimizer, other in zip(optimizers, others, strict=True):
+        assert other.param_groups == optimizer.param_groups
 
 
 def test_truncated_at_any_length(tmp_path, model):
@@ -89,10 +107,11 @@ def test_truncated_at_any_length(tmp_path, model):
             checkpoint.load(model, [adam(model)])
 
 
-def test_another_file(tmp_path, model):
+@pytest.mark.parametrize('name', [None, 'pyg_darec.checkpoint.1'])
+def test_another_file(tmp_path, model, name):
     path = tmp_path / 'checkpoint.safetensors'
-    write_tensors(model.state_dict(), path)
-    with pytest.raises(ValueError, match=r'not a checkpoint .* \(got format'):
+    write_tensors(model.state_dict(), path, {'pyg_darec': name} if name else {})
+    with pytest.raises(ValueError, match=rf'not a checkpoint .*format {name}'):
         Checkpoint(path, {}).load(model, [adam(model)])
 
 

@@ -319,22 +319,28 @@ def test_weights_stop_being_finite(tmp_path, graph, tiny):
 
 
 def test_two_processes_share_each_batch(tmp_path, tiny):
-    """With equal shares, the mean of two gradients is the gradient."""
+    """With equal shares, the mean of two gradients is the gradient. The
+    second model has parameters without one, others in each of two stages.
+    """
     script = f"""
         import runpy, sys, torch
         tiny = runpy.run_path({str(Path(__file__).parent / 'conftest.py')!r})
+        from pyg_darec.nn.align import CTRLAlign
         from pyg_darec.train import fit
         if __name__ == '__main__':
             torch.set_num_threads(1)
+            graph, model = tiny['make_graph'](), tiny['make_model'](dropout=0.0)
+            kwargs = dict(device='cpu', devices=2, progress=False)
             fit(
-                tiny['make_model'](dropout=0.0), tiny['make_graph'](),
-                epochs=3, batch_size=50, device='cpu', devices=2,
-                run_dir={str(tmp_path / 'run')!r}, progress=False,
+                model, graph, epochs=3, batch_size=50,
+                run_dir={str(tmp_path / 'run')!r}, **kwargs,
             )
+            graph.llm_x = dict(user=torch.eye(40, 5), item=torch.eye(60, 5))
+            fit(CTRLAlign(model, 5, warm_up=1), graph, epochs=3, **kwargs)
     """
     path = tmp_path / 'train.py'
     path.write_text(textwrap.dedent(script))
-    subprocess.run([sys.executable, str(path)], check=True, timeout=120)
+    subprocess.run([sys.executable, str(path)], check=True, timeout=240)
 
     from pyg_darec.train import load_model
 

@@ -3,6 +3,7 @@ import torch
 from torch_geometric.nn import Linear
 
 from pyg_darec.loader import PairLoader
+from pyg_darec.nn.align import CTRLAlign
 from pyg_darec.train.lazy import materialize
 
 
@@ -30,6 +31,22 @@ def test_shapes_but_no_step(graph):
     assert model.head[1].num_batches_tracked == 0
     assert model.head[1].running_mean.equal(torch.zeros(3))
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_loss_that_the_first_epochs_leave_out(graph):
+    class Own(Lazy):
+        def forward(self, data):
+            return self.user.weight, torch.ones(graph.num_items, 4)
+
+    graph.llm_x = {
+        'user': torch.ones(graph.num_users, 5),
+        'item': torch.ones(graph.num_items, 5),
+    }
+    own = Own(graph.num_users)
+    materialize(CTRLAlign(own, 5), graph, PairLoader(graph))
+    assert own.head[0].weight.shape == (3, 4)
+    assert own.calls == [(1, 0), 'loss']
+    assert own.head[1].num_batches_tracked == 0
 
 
 def test_does_nothing_without_need(graph):

@@ -62,6 +62,22 @@ def test_equals_uninterrupted_run(tmp_path, graph, tiny, at):
     assert_same(load_model(tiny.model(), tmp_path / 'model.safetensors'), whole)
 
 
+def test_optimizer_with_a_schedule_of_its_own(tmp_path, tiny):
+    class Decaying(torch.optim.SGD):
+        def step(self, closure=None):
+            super().step(closure)
+            for group in self.param_groups:
+                group['lr'] *= 0.9
+
+    kwargs = {'optimizer': Decaying, **KWARGS}
+    # The last weights are kept, not the best ones.
+    graph, whole, model = tiny.graph(val=False), tiny.model(), tiny.model()
+    fit(whole, graph, 4, **kwargs)
+    fit(tiny.model(), graph, 2, run_dir=tmp_path, **kwargs)
+    fit(model, graph, 4, run_dir=tmp_path, resume=True, **kwargs)
+    assert_same(model, whole)
+
+
 def test_finished_run_returns_at_once(tmp_path, graph, tiny):
     model = tiny.model()
     result = fit(model, graph, 6, run_dir=tmp_path, **KWARGS)
