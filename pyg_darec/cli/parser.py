@@ -3,10 +3,11 @@
 import argparse
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import docstring_parser
-from jsonargparse import ArgumentParser
+from jsonargparse import ActionConfigFile, ArgumentParser  # type: ignore[attr-defined]
 
 from pyg_darec.cli.encode import encode
 from pyg_darec.cli.evaluate import evaluate
@@ -16,7 +17,7 @@ from pyg_darec.cli.prepare import prepare
 from pyg_darec.cli.profile import profile
 from pyg_darec.cli.recommend import recommend
 from pyg_darec.cli.train import train
-from pyg_darec.train.run_folder import read_config
+from pyg_darec.train.run_folder import CONFIG, read_config
 
 COMMANDS: dict[str, Callable[..., None]] = {
     'prepare': prepare,
@@ -38,15 +39,20 @@ def parse(argv: Sequence[str]) -> tuple[str, bool, dict[str, Any]]:
     parser, commands = _make_parser({})
     args = parser.parse_args(argv)
     values = args[args.command]
+    if complaint := _misuse(args.command, values):
+        commands[args.command].error(complaint)
     if values.get('resume') is not None:
         try:
-            defaults = read_config(values.resume)
+            defaults = _read_defaults(values.resume)
         except (OSError, ValueError) as error:
             commands[args.command].error(str(error))
         # Once more: what the run began with, unless it is given anew.
         parser, commands = _make_parser({**defaults, 'run': values.resume})
-        args = parser.parse_args(argv)
+        args, given = parser.parse_args(argv), values
         values = args[args.command]
+        # A '--config' would replace them if they are what the run began with.
+        for key in ('data', 'run'):
+            values[key] = given.get(key) or values[key]
     out = values.as_dict()
     out.pop('config')
     debug = out.pop('debug')
@@ -60,6 +66,32 @@ def parse(argv: Sequence[str]) -> tuple[str, bool, dict[str, Any]]:
             f'these arguments are required: {", ".join(required)}'
         )
     return args.command, debug, out
+
+
+def _misuse(name: str, values: Any) -> str | None:
+    """What is wrong with arguments that are right each."""
+    if name == 'prepare' and values['items'] is None:
+        keys = ('item_id', 'name', 'text', 'missing')
+        idle = [_flag(key) for key in keys if values[key] is not None]
+        if idle:
+            return f'these arguments need --items: {", ".join(idle)}'
+    resume, run = values.get('resume'), values.get('run')
+    if None not in (resume, run) and resume.resolve() != run.resolve():
+        return (
+            "'run' needs to be the folder of --resume; leave it out "
+            f"(got '{run}' and --resume '{resume}')"
+        )
+    return None
+
+
+def _read_defaults(run: Path) -> dict[str, Any]:
+    out = read_config(run)
+    if unknown := sorted(map(str, out.keys() - _parameters('train').keys())):
+        raise ValueError(
+            f"'{run / CONFIG}' needs to have arguments of 'train' alone; "
+            f'remove others (got {unknown})'
+        )
+    return out
 
 
 def _make_parser(
@@ -91,7 +123,7 @@ def _make_command(name: str) -> ArgumentParser:
     parser = ArgumentParser(description=about.description)
     for key, parameter in _parameters(name).items():
         options: dict[str, Any] = {'help': texts.get(key), 'type': types[key]}
-        flag = f'--{key.replace("_", "-")}'
+        flag = _flag(key)
         if parameter.kind is not parameter.KEYWORD_ONLY:
             # Not required here: it may be in the file of '--config'.
             flag = key
@@ -109,7 +141,7 @@ def _make_command(name: str) -> ArgumentParser:
         parser.add_argument(flag, **options)
     parser.add_argument(
         '--config',
-        action='config',
+        action=_Config,
         help='a YAML file with any of these arguments; those that follow it '
         'on the command line replace its own',
     )
@@ -123,12 +155,35 @@ def _parameters(name: str) -> Mapping[str, inspect.Parameter]:
     return inspect.signature(COMMANDS[name]).parameters
 
 
+def _flag(key: str) -> str:
+    return f'--{key.replace("_", "-")}'
+
+
 def _element(hint: Any) -> Any:
     """The type of the values of a list."""
     for choice in (hint, *get_args(hint)):
         if get_origin(choice) in (list, tuple):
             return get_args(choice)[0]
     return None
+
+
+class _Config(ActionConfigFile):
+    """Leaves alone what was given without a flag: the parser reads that first,
+    wherever it stands, so that a file would always replace it.
+    """
+
+    def __call__(
+        self, parser: Any, cfg: Any, values: Any, option_string: Any = None
+    ) -> None:
+        given = {
+            action.dest: cfg[action.dest]
+            for action in parser._actions
+            if not action.option_strings
+            and cfg.get(action.dest, action.default) != action.default
+        }
+        super().__call__(parser, cfg, values, option_string)
+        for key, value in given.items():
+            cfg[key] = value
 
 
 class _HelpFormatter(argparse.HelpFormatter):

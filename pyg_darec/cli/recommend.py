@@ -2,8 +2,10 @@ from pathlib import Path
 
 from pyg_darec.cli.output import say
 from pyg_darec.io import atomic_write
+from pyg_darec.profiles.clean_text import clean_text
 from pyg_darec.retrieval import find_nodes
 from pyg_darec.retrieval import recommend as compute
+from pyg_darec.retrieval.nodes import node_ids
 from pyg_darec.train.run_folder import load_run
 
 
@@ -34,9 +36,15 @@ def recommend(
             frame.to_csv(path, index=False)
         say(f'{output}: {len(frame)} recommendations')
         return
-    for user, rows in frame.groupby('user', sort=False):
-        say(f'user {user}')
-        for row in rows.itertuples():
+    groups = dict(iter(frame.groupby('user', sort=False)))
+    ids = node_ids(graph, 'user')
+    asked = ids if index is None else [ids[n] for n in index.tolist()]
+    for user in dict.fromkeys(asked):
+        say(clean_text(f'user {user}'))
+        if user not in groups:  # has had everything
+            say('      nothing is left to recommend')
+            continue
+        for row in groups[user].itertuples():
             label = getattr(row, 'name', None)
             label = row.item if label is None else f'{label} ({row.item})'
-            say(f'{row.rank:>4}. {label}')
+            say(f'{row.rank:>4}. {clean_text(str(label))}')

@@ -11,7 +11,15 @@ from pyg_darec.datasets.folder import load_data
 from pyg_darec.io import atomic_write
 from pyg_darec.nn.build import build_model
 from pyg_darec.train import FitResult, fit
-from pyg_darec.train.run_folder import MODEL_KEYS, record_metrics, start_run
+from pyg_darec.train.run_folder import (
+    CHECKPOINT,
+    METRICS,
+    MODEL_KEYS,
+    check_data,
+    read_metrics,
+    record_metrics,
+    start_run,
+)
 from pyg_darec.visualize import plot_curves
 
 
@@ -39,10 +47,10 @@ def train(
 ) -> None:
     """Train a model, or go on with a run.
 
-    The run folder gets config.yaml, log.txt, metrics.json and csv/metrics.csv,
-    checkpoint.safetensors, model.safetensors and curves.png. The weights are
-    those of the epoch that did best on the validation interactions; test
-    interactions are not looked at. After an interruption,
+    The run folder gets config.yaml, data.json, log.txt, metrics.json,
+    csv/metrics.csv, checkpoint.safetensors, model.safetensors and curves.png.
+    The weights are those of the epoch that did best on the validation
+    interactions; test interactions are not looked at. After an interruption,
     'pyg-darec train --resume RUN' goes on and ends with the same weights.
 
     Args:
@@ -78,9 +86,13 @@ def train(
         del config[key]
     graph = load_data(data)
     model = build_model(graph, **{key: config[key] for key in MODEL_KEYS})
-    if resume is None:
-        start_run(run, {**config, 'data': str(data)})
-    _log(run, f'{"started" if resume is None else "resumed"}: {_versions()}')
+    # Before its first checkpoint nothing keeps a run from other options.
+    is_new = resume is None or not (run / CHECKPOINT).exists()
+    if is_new:
+        start_run(run, {**config, 'data': str(data)}, graph)
+    else:
+        check_data(run, graph, data)
+    _log(run, f'{"started" if is_new else "resumed"}: {_versions()}')
     _log(run, f'{graph["user"].num_nodes} users, {model}')
     arguments = {
         key: value
@@ -90,10 +102,17 @@ def train(
     result = fit(
         model, graph, run_dir=run, resume=resume is not None, **arguments
     )
-    record_metrics(run, {'val': result.best_metrics})
+    metrics = result.best_metrics
+    # What 'evaluate' found is of the weights before, unless they are the same.
+    if (
+        not metrics
+        or metrics.items() - read_metrics(run).get('val', {}).items()
+    ):
+        (run / METRICS).unlink(missing_ok=True)
+    record_metrics(run, {'val': metrics})
     _log(run, f'ended after epoch {len(result.history)}: {result}')
     _plot(run, result)
-    best = result.best_metrics.get(str(result.monitor))
+    best = metrics.get(str(result.monitor))
     found = '' if best is None else f', validation {result.monitor} {best:.4f}'
     say(
         f'{run}: epoch {result.best_epoch} of {len(result.history)} is kept'

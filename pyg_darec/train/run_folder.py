@@ -1,26 +1,34 @@
 """A run folder from which its model can be had again.
 
 Besides the files of :func:`~pyg_darec.train.fit` it holds ``config.yaml``,
-which says what the run was made from, and ``metrics.json``.
+which says what the run was made from, ``data.json``, by which the data that it
+was trained on is known again, and ``metrics.json``.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_darec.datasets.folder import load_data
+from pyg_darec.graph import BipartiteGraph, as_graph
 from pyg_darec.io import atomic_write
 from pyg_darec.nn.build import build_model
 from pyg_darec.nn.recommender import Recommender
+from pyg_darec.retrieval.nodes import node_ids
 from pyg_darec.train.weights import load_model
 
 CONFIG = 'config.yaml'
+DATA = 'data.json'
 METRICS = 'metrics.json'
+CHECKPOINT = 'checkpoint.safetensors'
 WEIGHTS = 'model.safetensors'
 MODEL_KEYS = (
     'backbone',
@@ -31,28 +39,42 @@ MODEL_KEYS = (
     'seed',
 )
 
+EMBEDDINGS = 'profile embeddings'
+
 Folder = str | os.PathLike[str]
 
 
-def start_run(folder: Folder, config: Mapping[str, Any]) -> None:
-    r"""Makes a run folder with its ``config.yaml``.
+def start_run(
+    folder: Folder,
+    config: Mapping[str, Any],
+    data: HeteroData | BipartiteGraph,
+) -> None:
+    r"""Makes a run folder with its ``config.yaml`` and ``data.json``. Those of
+    a run that ended before its first checkpoint are replaced.
 
     Args:
         folder (str or os.PathLike): The folder.
         config (dict): The folder of the :obj:`data`, the arguments of
             :func:`~pyg_darec.nn.build.build_model` and any others.
+        data (HeteroData or BipartiteGraph): What is in that folder.
 
     Raises:
         ValueError: If there is a run in the folder.
     """
-    path = Path(folder) / CONFIG
-    if path.exists():
-        raise ValueError(
-            f"'{folder}' holds an earlier run; resume it or choose another "
-            f"folder (got a '{CONFIG}' in it)"
-        )
+    folder = Path(folder)
+    for name in (CHECKPOINT, WEIGHTS):
+        if (folder / name).exists():
+            raise ValueError(
+                f"'{folder}' holds an earlier run; resume it from its "
+                f"'{CHECKPOINT}' or choose another folder (got a '{name}' in "
+                'it)'
+            )
+    hashes = _hash_data(data)
+    if config['aligner'] in (None, 'none'):
+        del hashes[EMBEDDINGS]  # no part of the run
+    _write_json(folder / DATA, hashes)
     content = {**config, 'data': str(Path(config['data']).resolve())}
-    with atomic_write(path) as tmp:
+    with atomic_write(folder / CONFIG) as tmp:
         tmp.write_text(
             yaml.safe_dump(content, sort_keys=False, allow_unicode=True),
             encoding='utf-8',
@@ -105,7 +127,8 @@ def load_run(
 
     Raises:
         FileNotFoundError: If a folder is missing or training has not ended.
-        ValueError: If a file is damaged, or the model does not fit the data.
+        ValueError: If a file is damaged, or the data is not what the model
+            was trained on.
     """
     config = read_config(folder)
     weights = Path(folder) / WEIGHTS
@@ -114,9 +137,38 @@ def load_run(
             f"The run in '{folder}' has not ended; resume it "
             f"(got no '{WEIGHTS}' in it)"
         )
-    graph = load_data(config['data'] if data is None else data)
+    source = config['data'] if data is None else data
+    graph = load_data(source)
+    check_data(folder, graph, source)
     model = build_model(graph, **{key: config[key] for key in MODEL_KEYS})
     return load_model(model, weights).eval(), graph
+
+
+def check_data(
+    folder: Folder, data: HeteroData | BipartiteGraph, source: Folder
+) -> None:
+    r"""Checks that a run was trained on the data, as far as it is known: there
+    was no ``data.json`` in earlier versions.
+
+    Args:
+        folder (str or os.PathLike): The run folder.
+        data (HeteroData or BipartiteGraph): The data.
+        source (str or os.PathLike): Where it is from, for error messages.
+
+    Raises:
+        ValueError: If it has other interactions, training or held out, other
+            ids or other profile embeddings, or ``data.json`` is damaged.
+    """
+    found = _hash_data(data)
+    known = _read_json(Path(folder) / DATA, 'remove it to go without a check')
+    for part, value in known.items():
+        if found.get(part) != value:
+            raise ValueError(
+                f"'{source}' needs to hold the {part} that the run in "
+                f"'{folder}' was trained on; prepare and encode it as it was, "
+                f"name the folder that has them as 'data', or train anew in "
+                f'another run folder (got other {part})'
+            )
 
 
 def record_metrics(
@@ -125,9 +177,10 @@ def record_metrics(
     r"""Adds metrics, by the part of the data that they are for, to those in
     ``metrics.json``.
     """
-    content = {**read_metrics(folder), **metrics}
-    with atomic_write(Path(folder) / METRICS) as tmp:
-        tmp.write_text(json.dumps(content, indent=1), encoding='utf-8')
+    content = read_metrics(folder)
+    for part, values in metrics.items():
+        content[part] = {**content.get(part, {}), **values}
+    _write_json(Path(folder) / METRICS, content)
 
 
 def read_metrics(folder: Folder) -> dict[str, dict[str, float]]:
@@ -136,13 +189,58 @@ def read_metrics(folder: Folder) -> dict[str, dict[str, float]]:
     Raises:
         ValueError: If the file is damaged.
     """
-    path = Path(folder) / METRICS
+    path, advice = Path(folder) / METRICS, 'remove it and evaluate again'
+    out: dict[str, dict[str, float]] = _read_json(path, advice)
+    for part, metrics in out.items():
+        if not isinstance(metrics, dict) or not all(
+            isinstance(value, int | float) for value in metrics.values()
+        ):
+            raise ValueError(
+                f"'{path}' is damaged; {advice} (got no numbers for '{part}')"
+            )
+    return out
+
+
+def _hash_data(data: HeteroData | BipartiteGraph) -> dict[str, str]:
+    graph = as_graph(data)
+    held_out = [graph.edge_label_index.get(split) for split in ('val', 'test')]
+    llm_x = [graph.llm_x.get(kind) for kind in ('user', 'item')]
+    ids = [list(node_ids(data, kind)) for kind in ('user', 'item')]
+    return {
+        'interactions': _hash(graph.edge_index, *held_out),
+        'ids': hashlib.sha256(
+            json.dumps(ids, default=str).encode()
+        ).hexdigest(),
+        EMBEDDINGS: _hash(*llm_x),
+    }
+
+
+def _hash(*parts: Tensor | None) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(b'|')
+        if part is not None:
+            digest.update(f'{part.dtype} {list(part.shape)}'.encode())
+            raw = part.detach().contiguous().cpu().view(torch.uint8)
+            digest.update(raw.numpy().data)
+    return digest.hexdigest()
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    with atomic_write(path) as tmp:
+        tmp.write_text(json.dumps(content, indent=1), encoding='utf-8')
+
+
+def _read_json(path: Path, advice: str) -> dict[str, Any]:
+    """An object, empty without the file."""
     if not path.is_file():
         return {}
     try:
-        out: dict[str, dict[str, float]] = json.loads(path.read_bytes())
+        out = json.loads(path.read_bytes())
     except ValueError as e:
+        raise ValueError(f"'{path}' is damaged; {advice} (got {e})") from e
+    if not isinstance(out, dict):
         raise ValueError(
-            f"'{path}' is damaged; remove it and evaluate again (got {e})"
-        ) from e
+            f"'{path}' is damaged; {advice} (got a '{type(out).__name__}')"
+        )
     return out

@@ -1,10 +1,13 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
-from cli.conftest import run
+from cli.conftest import PREPARE, run
+from cli.shop import write_shop
 
 from pyg_darec import evaluate
+from pyg_darec.cli.main import main
 from pyg_darec.train.run_folder import load_run
 
 
@@ -28,3 +31,30 @@ def test_data_that_was_moved(trained: Path, capsys, tmp_path: Path) -> None:
         run('evaluate', str(trained / 'runs/shop'), '--data', str(moved))
     finally:
         moved.rename(trained / 'shop')
+
+
+def test_metrics_are_added(trained: Path, tmp_path: Path) -> None:
+    folder = tmp_path / 'run'
+    shutil.copytree(trained / 'runs/shop', folder)
+    before = json.loads((folder / 'metrics.json').read_text())
+    for split in ('test', 'val'):
+        for k in '35':
+            run('evaluate', str(folder), '--split', split, '--ks', k)
+    after = json.loads((folder / 'metrics.json').read_text())
+    assert after['test'].keys() >= {'Recall@3', 'Recall@5'}
+    assert after['val'].keys() >= {'Recall@3', 'Recall@5'}
+    assert before['val'].items() <= after['val'].items()
+
+
+@pytest.mark.parametrize('command', ['evaluate', 'recommend', 'export'])
+def test_data_that_was_made_anew(
+    command: str, trained: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_shop(tmp_path)
+    run(*PREPARE, '--seed', '7')
+    argv = [command, str(trained / 'runs/shop'), '--data', 'shop']
+    assert main(argv + ['out'] * (command == 'export')) == 1
+    err = capsys.readouterr().err
+    assert "'shop' needs to hold the interactions that the run in" in err
+    assert not Path('out').exists()

@@ -1,7 +1,10 @@
+import shutil
 from pathlib import Path
 
 import torch
 from cli.conftest import run
+
+from pyg_darec.cli.main import main
 
 
 def test_versions(capsys) -> None:
@@ -23,3 +26,10 @@ def test_run_folder(trained: Path, capsys) -> None:
     out = capsys.readouterr().out
     assert 'backbone: lightgcn' in out
     assert 'NDCG@18' in out
+
+
+def test_damaged_metrics(trained: Path, tmp_path: Path, capsys) -> None:
+    shutil.copy(trained / 'runs/shop/config.yaml', tmp_path)
+    (tmp_path / 'metrics.json').write_text('{"val": 0.5}')
+    assert main(['info', str(tmp_path)]) == 1
+    assert "metrics.json' is damaged" in capsys.readouterr().err

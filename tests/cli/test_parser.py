@@ -5,6 +5,24 @@ import yaml
 
 from pyg_darec.cli.parser import COMMANDS, parse
 
+CONFIG = {
+    'data': 'shop',
+    'backbone': 'lightgcn',
+    'aligner': 'none',
+    'dim': 8,
+    'backbone_options': None,
+    'aligner_options': None,
+    'seed': 0,
+    'lr': 0.5,
+}
+
+
+def misuse(argv: list[str], capsys) -> str:
+    with pytest.raises(SystemExit) as caught:
+        parse(argv)
+    assert caught.value.code == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
 
 @pytest.mark.parametrize('name', COMMANDS)
 def test_help(name: str, capsys) -> None:
@@ -71,3 +89,59 @@ def test_required(capsys) -> None:
     with pytest.raises(SystemExit):
         parse(['profile', 'shop'])
     assert 'required: model' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    'argv',
+    [
+        ['train', 'other', 'b', '--config', 'a.yaml'],
+        ['train', '--config', 'a.yaml', 'other', 'b'],
+        ['train', 'other', '--config', 'a.yaml', '--resume', 'b'],
+        ['train', 'other', 'b', '--config=a.yaml', '--resume', 'b'],
+        ['train', 'other', '--resume', 'b'],
+        ['train', 'other', './x/../b', '--resume', 'b'],
+    ],
+)
+def test_what_has_no_flag_is_never_replaced(
+    argv: list[str], tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path('b').mkdir()
+    Path('b/config.yaml').write_text(yaml.safe_dump(CONFIG))
+    Path('a.yaml').write_text(yaml.safe_dump(CONFIG))
+    _, _, values = parse(argv)
+    assert values['data'] == Path('other')
+    assert values['run'].resolve() == tmp_path / 'b'
+    assert (values['dim'], values['lr']) == (8, 0.5)
+
+
+@pytest.mark.parametrize(
+    'argv',
+    [
+        ['train', 'shop', 'a', '--resume', 'b'],
+        ['train', '--resume', 'b', 'shop', 'a'],
+    ],
+)
+def test_two_runs(argv: list[str], tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in 'ab':
+        Path(name).mkdir()
+        Path(name, 'config.yaml').write_text(yaml.safe_dump(CONFIG))
+    err = misuse(argv, capsys)
+    assert "'run' needs to be the folder of --resume; leave it out" in err
+    assert "(got 'a' and --resume 'b')" in err
+
+
+def test_unknown_key_in_a_run(tmp_path: Path, capsys) -> None:
+    path = tmp_path / 'config.yaml'
+    path.write_text(yaml.safe_dump({**CONFIG, 'epoch': 7}))
+    err = misuse(['train', '--resume', str(tmp_path)], capsys)
+    assert f"'{path}'" in err
+    assert "(got ['epoch'])" in err
+
+
+def test_texts_of_no_items(capsys) -> None:
+    argv = ['prepare', 'a.csv', 'out', '--text', 'title', '--item-id', 'no']
+    err = misuse(argv, capsys)
+    assert err.endswith('arguments need --items: --item-id, --text')
+    assert parse([*argv, '--items', 'b.csv'])[2]['text'] == ['title']

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from cli.conftest import TRAIN, run
+from cli.conftest import PREPARE, TRAIN, run
 from cli.test_main import wait_for
 from safetensors.torch import load_file
 
 from pyg_darec.cli.main import main
+from pyg_darec.datasets.folder import load_data, save_data
 
 
 def test_run_folder(trained: Path) -> None:
@@ -18,6 +19,7 @@ def test_run_folder(trained: Path) -> None:
     names = {path.name for path in folder.iterdir()}
     assert names >= {
         'config.yaml',
+        'data.json',
         'log.txt',
         'metrics.json',
         'csv',
@@ -107,3 +109,68 @@ def test_bad_options(
     assert main(['train', 'shop', 'runs/bad', *option]) == 1
     assert says in capsys.readouterr().err
     assert not Path('runs/bad').exists()
+
+
+PLAIN = [*TRAIN[:2], 'runs/plain', *TRAIN[3:], '--epochs=1', '--aligner=none']
+
+
+@pytest.fixture
+def plain(shop: Path) -> Path:
+    run(*PREPARE)
+    return shop
+
+
+@pytest.mark.parametrize(
+    'option',
+    [
+        ['--monitor', 'foo'],
+        ['--lr', '-1'],
+        ['--device', 'foo'],
+        ['--precision', 'foo'],
+        ['--batch-size', '0'],
+        ['--optimizer', 'foo'],
+    ],
+)
+def test_a_typo_can_be_corrected(
+    option: list[str], plain: Path, capsys
+) -> None:
+    assert main([*PLAIN, *option]) == 1
+    run(*PLAIN)
+    config = yaml.safe_load(Path('runs/plain/config.yaml').read_text())
+    assert (config['lr'], config['device']) == (0.01, 'cpu')
+
+
+def test_resumed_before_its_first_checkpoint(plain: Path, capsys) -> None:
+    """What is new then, options or data, is what the run was made from."""
+    assert main([*PLAIN, '--monitor', 'foo']) == 1
+    run(*PREPARE, '--seed', '7')
+    changes = ['--monitor', 'null', '--lr', '0.1', '--dim', '8']
+    run('train', '--resume', 'runs/plain', *changes)
+    config = yaml.safe_load(Path('runs/plain/config.yaml').read_text())
+    assert (config['lr'], config['dim']) == (0.1, 8)
+    run('evaluate', 'runs/plain')
+
+
+def test_metrics_of_earlier_weights(plain: Path) -> None:
+    run(*PLAIN, '--eval-every', '1')
+    run('evaluate', 'runs/plain')
+    path = Path('runs/plain/metrics.json')
+    before = path.read_bytes()
+    run('train', '--resume', 'runs/plain')
+    assert path.read_bytes() == before
+    run('train', '--resume', 'runs/plain', '--epochs', '6')
+    metrics = json.loads(path.read_text())
+    assert metrics['val'] != json.loads(before)['val']
+    assert 'test' not in metrics
+
+
+def test_resumed_with_other_ids(plain: Path, capsys) -> None:
+    run(*PLAIN)
+    data = load_data('shop')
+    data['item'].id.reverse()
+    save_data(data, 'shop')
+    before = Path('runs/plain/log.txt').read_bytes()
+    argv = ['train', '--resume', 'runs/plain', '--epochs', '2']
+    assert main(argv) == 1
+    assert 'needs to hold the ids' in capsys.readouterr().err
+    assert Path('runs/plain/log.txt').read_bytes() == before
