@@ -53,8 +53,9 @@ def test_data_that_was_made_anew(
     monkeypatch.chdir(tmp_path)
     write_shop(tmp_path)
     run(*PREPARE, '--seed', '7')
-    argv = [command, str(trained / 'runs/shop'), '--data', 'shop']
-    assert main(argv + ['out'] * (command == 'export')) == 1
+    output = ['out'] if command == 'export' else []
+    argv = [command, str(trained / 'runs/shop'), *output, '--data', 'shop']
+    assert main(argv) == 1
     err = capsys.readouterr().err
     assert "'shop' needs to hold the interactions that the run in" in err
     assert not Path('out').exists()
