@@ -11,8 +11,8 @@ from pyg_darec.datasets.folder import load_data
 from pyg_darec.io import atomic_write
 from pyg_darec.nn.build import build_model
 from pyg_darec.train import FitResult, fit
+from pyg_darec.train.checkpoint import CHECKPOINT
 from pyg_darec.train.run_folder import (
-    CHECKPOINT,
     METRICS,
     MODEL_KEYS,
     check_data,

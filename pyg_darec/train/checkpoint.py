@@ -26,6 +26,7 @@ from pyg_darec.train.tensor_file import (
     write_tensors,
 )
 
+CHECKPOINT = 'checkpoint.safetensors'
 FORMAT = 'pyg_darec.checkpoint.2'
 History = list[dict[str, float]]
 

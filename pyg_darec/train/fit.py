@@ -19,6 +19,7 @@ from pyg_darec.graph import BipartiteGraph, as_graph
 from pyg_darec.loader import Negatives, PairLoader
 from pyg_darec.nn.models import as_recommender
 from pyg_darec.train.checkpoint import (
+    CHECKPOINT,
     Checkpoint,
     describe_model,
     fingerprint,
@@ -45,7 +46,7 @@ from pyg_darec.train.validation import (
     observe,
     validate,
 )
-from pyg_darec.train.weights import save_model
+from pyg_darec.train.weights import WEIGHTS, save_model
 
 
 def fit(
@@ -204,7 +205,7 @@ def fit(
                 'seed': seed,
                 'precision': precision,
             }
-            checkpoint = Checkpoint(folder / 'checkpoint.safetensors', settings)
+            checkpoint = Checkpoint(folder / CHECKPOINT, settings)
             if checkpoint.path.exists():
                 best, history = checkpoint.load(model, optimizers)
                 result = FitResult(history, monitor)
@@ -244,7 +245,7 @@ def fit(
         model.load_state_dict(best)
         net.eval()
         if folder is not None and rank == 0:
-            save_model(model, folder / 'model.safetensors')
+            save_model(model, folder / WEIGHTS)
     return result
 
 
@@ -275,7 +276,7 @@ def _run_folder(
             )
         return None
     folder = Path(run_dir)
-    if (folder / 'checkpoint.safetensors').exists() and not resume:
+    if (folder / CHECKPOINT).exists() and not resume:
         raise ValueError(
             f"'{folder}' holds the checkpoint of an earlier run; pass "
             f"'resume=True' to continue it, or choose another 'run_dir' "

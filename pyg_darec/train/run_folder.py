@@ -23,13 +23,12 @@ from pyg_darec.io import atomic_write
 from pyg_darec.nn.build import build_model
 from pyg_darec.nn.recommender import Recommender
 from pyg_darec.retrieval.nodes import node_ids
-from pyg_darec.train.weights import load_model
+from pyg_darec.train.checkpoint import CHECKPOINT
+from pyg_darec.train.weights import WEIGHTS, load_model
 
 CONFIG = 'config.yaml'
 DATA = 'data.json'
 METRICS = 'metrics.json'
-CHECKPOINT = 'checkpoint.safetensors'
-WEIGHTS = 'model.safetensors'
 MODEL_KEYS = (
     'backbone',
     'aligner',
@@ -69,14 +68,15 @@ def start_run(
                 f"'{CHECKPOINT}' or choose another folder (got a '{name}' in "
                 'it)'
             )
-    hashes = _hash_data(data)
+    hashes = dict(_HASHES)
     if config['aligner'] in (None, 'none'):
         del hashes[EMBEDDINGS]  # no part of the run
-    _write_json(folder / DATA, hashes)
-    content = {**config, 'data': str(Path(config['data']).resolve())}
+    found = {part: hash_of(data) for part, hash_of in hashes.items()}
+    _write_json(folder / DATA, found)
+    settings = {**config, 'data': str(Path(config['data']).resolve())}
     with atomic_write(folder / CONFIG) as tmp:
         tmp.write_text(
-            yaml.safe_dump(content, sort_keys=False, allow_unicode=True),
+            yaml.safe_dump(settings, sort_keys=False, allow_unicode=True),
             encoding='utf-8',
         )
 
@@ -159,10 +159,9 @@ def check_data(
         ValueError: If it has other interactions, training or held out, other
             ids or other profile embeddings, or ``data.json`` is damaged.
     """
-    found = _hash_data(data)
     known = _read_json(Path(folder) / DATA, 'remove it to go without a check')
     for part, value in known.items():
-        if found.get(part) != value:
+        if part not in _HASHES or _HASHES[part](data) != value:
             raise ValueError(
                 f"'{source}' needs to hold the {part} that the run in "
                 f"'{folder}' was trained on; prepare and encode it as it was, "
@@ -201,18 +200,26 @@ def read_metrics(folder: Folder) -> dict[str, dict[str, float]]:
     return out
 
 
-def _hash_data(data: HeteroData | BipartiteGraph) -> dict[str, str]:
+def _hash_interactions(data: HeteroData | BipartiteGraph) -> str:
     graph = as_graph(data)
     held_out = [graph.edge_label_index.get(split) for split in ('val', 'test')]
-    llm_x = [graph.llm_x.get(kind) for kind in ('user', 'item')]
+    return _hash(graph.edge_index, *held_out)
+
+
+def _hash_ids(data: HeteroData | BipartiteGraph) -> str:
     ids = [list(node_ids(data, kind)) for kind in ('user', 'item')]
-    return {
-        'interactions': _hash(graph.edge_index, *held_out),
-        'ids': hashlib.sha256(
-            json.dumps(ids, default=str).encode()
-        ).hexdigest(),
-        EMBEDDINGS: _hash(*llm_x),
-    }
+    return hashlib.sha256(json.dumps(ids, default=str).encode()).hexdigest()
+
+
+def _hash_embeddings(data: HeteroData | BipartiteGraph) -> str:
+    return _hash(*(as_graph(data).llm_x.get(k) for k in ('user', 'item')))
+
+
+_HASHES = {
+    'interactions': _hash_interactions,
+    'ids': _hash_ids,
+    EMBEDDINGS: _hash_embeddings,
+}
 
 
 def _hash(*parts: Tensor | None) -> str:

@@ -11,6 +11,8 @@ from pyg_darec.train.tensor_file import (
     write_tensors,
 )
 
+WEIGHTS = 'model.safetensors'
+
 ModelT = TypeVar('ModelT', bound=Module)
 
 

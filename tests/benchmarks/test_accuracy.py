@@ -26,10 +26,6 @@ def _small_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accuracy_runs, 'OnlineRetail', lambda root: [DATA])
 
 
-def no_training(*args: Any, **kwargs: Any) -> None:
-    raise AssertionError('trained again')
-
-
 def words(output: Path, *more: str) -> list[str]:
     words = ['--output', str(output), '--epochs', '2', '--seeds', '0', '1']
     words += ['--dim', '4', '--backbones', 'lightgcn']
@@ -40,6 +36,7 @@ def test_runs_and_resumes(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    no_training: Any,
 ) -> None:
     main(words(tmp_path))
     table = (tmp_path / 'table.md').read_text()
@@ -80,7 +77,7 @@ def test_backbone_of_pyg(tmp_path: Path) -> None:
 
 
 def test_tuning_goes_on_as_if_not_interrupted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_training: Any
 ) -> None:
     """On data without test interactions: it has no use for them."""
     graph = as_graph(random_data(num_users=30, num_items=60, num_edges=400))

@@ -18,6 +18,7 @@ def test_runs_and_resumes(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    no_training: object,
 ) -> None:
     data = random_data(num_users=30, num_items=60, num_edges=400)
     monkeypatch.setattr(accuracy_runs, 'OnlineRetail', lambda root: [data])
@@ -40,9 +41,6 @@ def test_runs_and_resumes(
     assert len(table.splitlines()) == 2 + 1 + 5
     figure = tmp_path / 'online_retail-LightGCN.png'
     assert figure.stat().st_size > 10_000
-
-    def no_training(*args: object, **kwargs: object) -> None:
-        raise AssertionError('trained again')
 
     monkeypatch.setattr(accuracy_runs, 'fit', no_training)
     main(words)

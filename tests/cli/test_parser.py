@@ -2,19 +2,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from conformance.runs import CONFIG as SMALL
 
 from pyg_darec.cli.parser import COMMANDS, parse
 
-CONFIG = {
-    'data': 'shop',
-    'backbone': 'lightgcn',
-    'aligner': 'none',
-    'dim': 8,
-    'backbone_options': None,
-    'aligner_options': None,
-    'seed': 0,
-    'lr': 0.5,
-}
+CONFIG = {**SMALL, 'lr': 0.5}
 
 
 def misuse(argv: list[str], capsys) -> str:

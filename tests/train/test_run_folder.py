@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from conformance.runs import CONFIG
 from torch_geometric.data import HeteroData
 
 from pyg_darec.datasets.folder import save_data
@@ -15,17 +16,6 @@ from pyg_darec.train.run_folder import (
     start_run,
 )
 from pyg_darec.train.weights import save_model
-
-CONFIG = {
-    'data': 'shop',
-    'backbone': 'lightgcn',
-    'aligner': 'none',
-    'dim': 8,
-    'backbone_options': None,
-    'aligner_options': None,
-    'seed': 0,
-}
-
 
 KEY = 'user', 'rates', 'item'
 
