@@ -32,7 +32,6 @@ def test_missing(value):
         (('a',), 'a'),
         (datetime.date(2020, 1, 2), '2020-01-02'),
     ],
-    ids=str,
 )
 def test_not_missing(value, text):
     assert not is_missing(value)
