@@ -1,34 +1,40 @@
-"""Items without a single interaction, ranked by their profiles alone.
+"""Items or users without a single interaction, ranked or recommended to by
+their profiles alone.
 
     python benchmarks/cold.py --output runs/cold
 
-A fifth of the items, drawn anew for each seed, is held out with all their
-interactions. Profiles of users are made from the items of their remaining
-training interactions: text of the whole training set would name the items held
-out. The models are trained with the protocol of ``accuracy.py``. For each user
-with such interactions and with one of a held-out item, the held-out items are
-ranked among themselves:
+A fifth of the items, or of the users, drawn anew for each seed, is held out
+with all its interactions; the models are trained on the rest with the protocol
+of ``accuracy.py``.
 
-- random;
-- content: by the cosine with the mean profile of the user's items, less the
-  mean of all profiles;
-- item-kNN: by the sum or the mean of the similarities to the user's items
-  among the k items with the nearest profiles; the better of the two and the
-  best k for a further tenth of the items, held out of the rest;
+For each user with such interactions and with one of a held-out item, the
+held-out items are ranked among themselves. Profiles of users are made from the
+items of their remaining training interactions: text of the whole training set
+would name the items held out.
+
+For each held-out user, all items are ranked but those of training interactions,
+from which the profile was made; those of validation and test are looked for.
+
+- random, for items; popularity, for users;
+- content: by the cosine of profiles, less the mean of all of their kind; with
+  cold items, the profile of a user is the mean of the user's items;
+- item-kNN or user-kNN: by the sum or the mean of the similarities to those of
+  the k nearest by profiles that have an interaction with the other side; the
+  better of the two and the best k for a further tenth, held out of the rest;
 - LightGCN: by the inner product with what a ridge regression, or a regression
-  kriging, from profiles to the embeddings of the other items predicts;
+  kriging, from profiles to the embeddings of the others predicts;
 - DaRec: by ``DaRecAlign.embed_profiles``, which is such a kriging too.
 
-The p-values are those over seeds, corrected for all comparisons of a data set
+The p-values are those over seeds, corrected for all comparisons of a table
 (Holm).
 """
 
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
-from itertools import product
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from accuracy_report import row, save_tables, spread
@@ -44,11 +50,12 @@ from accuracy_runs import (
     train,
     write_json,
 )
+from cold_split import KINDS, Kind, Split, hold_out, recall
 from torch import Tensor
 
 from pyg_darec import DaRecAlign
 from pyg_darec.graph import BipartiteGraph
-from pyg_darec.metrics import Comparison, compare, holm, ranking_metrics
+from pyg_darec.metrics import Comparison, compare, holm
 from pyg_darec.nn.functional import (
     normalize,
     regression_kriging,
@@ -59,157 +66,131 @@ NEIGHBORS = (10, 50, 200)
 METRIC = 'Recall@20'
 
 
-class Split(NamedTuple):
-    """Warm items with their interactions, and cold ones with their profiles."""
-
-    warm: BipartiteGraph
-    cold_x: Tensor
-    label: Tensor
-    """Users and cold items that belong together, (2, L)."""
-
-    @property
-    def bought(self) -> Tensor:
-        """The training interactions as a matrix of users and warm items."""
-        out = torch.zeros(self.warm.num_users, self.warm.num_items)
-        out[self.warm.edge_index[0], self.warm.edge_index[1]] = 1
-        return out
-
-
-def hold_out(graph: BipartiteGraph, share: float, seed: int) -> Split:
+def random(split: Split, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(graph.num_items, generator=generator)
-    num_cold = max(int(share * graph.num_items), 1)
-    cold, warm = order[:num_cold], order[num_cold:].sort().values
-    position = torch.full((graph.num_items,), -1)
-    position[warm] = torch.arange(warm.numel())
-
-    def kept(pairs: Tensor) -> Tensor:
-        pairs = torch.stack([pairs[0], position[pairs[1]]])
-        return pairs[:, pairs[1] >= 0]
-
-    pairs = kept(graph.edge_index)
-    x = normalize(graph.llm_x['item'].float())
-    total = x.new_zeros(graph.num_users, x.size(1))
-    total.index_add_(0, pairs[0], x[warm][pairs[1]])
-    rest = BipartiteGraph(
-        pairs,
-        graph.num_users,
-        warm.numel(),
-        llm_x={'user': normalize(total), 'item': graph.llm_x['item'][warm]},
-        edge_label_index={'val': kept(graph.edge_label_index['val'])},
-    )
-
-    place = torch.full((graph.num_items,), -1)
-    place[cold] = torch.arange(num_cold)
-    label = torch.cat([graph.edge_index, *graph.edge_label_index.values()], 1)
-    label = torch.stack([label[0], place[label[1]]])
-    known = (label[1] >= 0) & (rest.user_degree[label[0]] > 0)
-    return Split(rest, graph.llm_x['item'][cold], label[:, known].unique(dim=1))
+    size = split.warm.num_users, split.cold_x.size(0)
+    return torch.rand(size, generator=generator)
 
 
-def recall(score: Tensor, split: Split) -> float:
-    """The average over users with cold items, of scores (U, cold items)."""
-    users, example = split.label[0].unique(return_inverse=True)
-    k = min(20, score.size(1))
-    top = score[users].topk(k, dim=1).indices
-    label = torch.stack([example, split.label[1]])
-    values, _ = ranking_metrics(top, label, [k], score.size(1))
-    return float(values[f'Recall@{k}'].mean())
+def popularity(split: Split, seed: int) -> Tensor:
+    return split.warm.item_degree.float().expand(split.cold_x.size(0), -1)
 
 
-def centred(split: Split) -> tuple[Tensor, Tensor]:
-    """Profiles of warm and of cold items, less the mean of the warm ones."""
-    warm = normalize(split.warm.llm_x['item'].float())
-    cold, mean = normalize(split.cold_x.float()), warm.mean(dim=0)
-    return normalize(warm - mean), normalize(cold - mean)
+def centred(x: Tensor, of: Tensor) -> Tensor:
+    """Profiles less the mean of some."""
+    return normalize(normalize(x.float()) - normalize(of.float()).mean(dim=0))
 
 
-def content(split: Split) -> Tensor:
-    warm, cold = centred(split)
-    return normalize(split.bought @ warm) @ cold.t()
+def content(split: Split, seed: int = 0) -> Tensor:
+    item = split.warm.llm_x['item']
+    item = centred(item, item)
+    if split.kind == 'user':
+        return centred(split.cold_x, split.warm.llm_x['user']) @ item.t()
+    cold = centred(split.cold_x, split.warm.llm_x['item'])
+    return normalize(split.interactions @ item) @ cold.t()
 
 
-def item_knn(split: Split, k: int, mean: bool) -> Tensor:
-    warm, cold = centred(split)
+def nearest(split: Split, k: int, mean: bool) -> Tensor:
+    warm = split.warm.llm_x[split.kind]
+    cold, warm = centred(split.cold_x, warm), centred(warm, warm)
     value, near = (cold @ warm.t()).topk(min(k, warm.size(0)), dim=1)
     value = value.clamp(min=0)
     if mean:
         value = value / value.sum(dim=1, keepdim=True).clamp(min=1e-12)
     weight = value.new_zeros(cold.size(0), warm.size(0))
-    return split.bought @ weight.scatter_(1, near, value).t()
+    weight = weight.scatter_(1, near, value)
+    if split.kind == 'user':
+        return weight @ split.interactions
+    return split.interactions @ weight.t()
 
 
-def choose_knn(split: Split, seed: int) -> dict[str, Any]:
+def choose_nearest(split: Split, seed: int) -> dict[str, Any]:
     # An eighth of the four fifths is a tenth of all.
-    inner = hold_out(split.warm, 1 / 8, seed)
+    inner = hold_out(split.warm, split.kind, 1 / 8, seed)
     choices = [{'k': k, 'mean': m} for k in NEIGHBORS for m in (False, True)]
-    return max(choices, key=lambda c: recall(item_knn(inner, **c), inner))
+    return max(choices, key=lambda c: recall(nearest(inner, **c), inner))
 
 
-def ridge(split: Split, item: Tensor) -> Tensor:
-    """Embeddings of cold items from those of warm ones."""
-    known = split.warm.item_degree > 0
-    x = normalize(split.warm.llm_x['item'].float())
-    fitted = ridge_regression(x[known], item[known])
+def ridge(split: Split, embedding: Tensor) -> Tensor:
+    """Embeddings of cold nodes from those of warm ones."""
+    known = degree(split) > 0
+    x = normalize(split.warm.llm_x[split.kind].float())
+    fitted = ridge_regression(x[known], embedding[known])
     return fitted(normalize(split.cold_x.float()))
 
 
-def kriging(split: Split, item: Tensor) -> Tensor:
+def kriging(split: Split, embedding: Tensor) -> Tensor:
     """The same as ``DaRecAlign.embed_profiles`` does it."""
-    x = split.warm.llm_x['item'].to(item.dtype)
-    known = (split.warm.item_degree > 0) & x.any(dim=-1)
-    return regression_kriging(x[known], item[known])(split.cold_x.to(item))
+    x = split.warm.llm_x[split.kind].to(embedding.dtype)
+    known = (degree(split) > 0) & x.any(dim=-1)
+    fitted = regression_kriging(x[known], embedding[known])
+    return fitted(split.cold_x.to(embedding))
 
 
-PREDICTED = {'LightGCN + ridge': ridge, 'LightGCN + kriging': kriging}
-BASELINES = ('random', 'content', 'item-kNN', *PREDICTED)
+def degree(split: Split) -> Tensor:
+    warm = split.warm
+    return warm.user_degree if split.kind == 'user' else warm.item_degree
 
 
-def learned(
-    run: Run,
-    split: Split,
-    device: str,
-    predict: Callable[[Split, Tensor], Tensor] | None,
-) -> Tensor:
-    model, _ = train(run, split.warm, device)
+Score = Callable[[Split, int], Tensor]
+Predict = Callable[[Split, Tensor], Tensor]
+SCORES: dict[Kind, dict[str, Score]] = {
+    'item': {'random': random, 'content': content},
+    'user': {'popularity': popularity, 'content': content},
+}
+PREDICTED: dict[str, Predict] = {
+    'LightGCN + ridge': ridge,
+    'LightGCN + kriging': kriging,
+}
+
+
+def methods(kind: Kind) -> list[str]:
+    """The baselines, and ours."""
+    return [*SCORES[kind], f'{kind}-kNN', *PREDICTED, OURS]
+
+
+def learned(method: str, split: Split, model: torch.nn.Module) -> Tensor:
     place = next(model.parameters()).device
     with torch.no_grad():
-        user, item = model(split.warm.to(place))
-    if predict is None:
+        pair = list(model(split.warm.to(place)))
+    if method == OURS:
         assert isinstance(model, DaRecAlign)
-        cold = model.embed_profiles(split.cold_x.to(place))
-        return (user @ cold.t()).float().cpu()
-    user, item = user.float().cpu(), item.float().cpu()
-    return user @ predict(split, item).t()
+        cold = model.embed_profiles(split.cold_x.to(place), split.kind)
+        pair[split.axis] = cold
+    else:
+        pair = [x.float().cpu() for x in pair]
+        pair[split.axis] = PREDICTED[method](split, pair[split.axis])
+    user, item = pair
+    return (user @ item.t()).float().cpu()
 
 
 def measure(
-    run: Run, method: str, split: Split, device: str
+    method: str,
+    split: Split,
+    seed: int,
+    trained: Callable[[str], torch.nn.Module],
 ) -> tuple[float, dict[str, Any]]:
     """The recall of a method, and what it chose."""
-    if method == 'random':
-        generator = torch.Generator().manual_seed(run.seed)
-        size = split.warm.num_users, split.cold_x.size(0)
-        return recall(torch.rand(size, generator=generator), split), {}
-    if method == 'content':
-        return recall(content(split), split), {}
-    if method == 'item-kNN':
-        chosen = choose_knn(split, run.seed)
-        return recall(item_knn(split, **chosen), split), chosen
-    predict = PREDICTED.get(method)
-    return recall(learned(run, split, device, predict), split), {}
+    if method in SCORES[split.kind]:
+        return recall(SCORES[split.kind][method](split, seed), split), {}
+    if method == f'{split.kind}-kNN':
+        chosen = choose_nearest(split, seed)
+        return recall(nearest(split, **chosen), split), chosen
+    model = trained(OURS if method == OURS else PLAIN)
+    return recall(learned(method, split, model), split), {}
 
 
-def table(dataset: str, folder: Path) -> str:
+def table(dataset: str, kind: Kind, folder: Path) -> str:
     """The gain of DaRec over the others, with the interval over seeds."""
     found: dict[str, dict[str, float]] = {}
-    for method in (*BASELINES, OURS):
+    for method in methods(kind):
         paths = sorted((folder / method).glob('seed-*.json'))
         if paths:
             results = {p.stem: json.loads(p.read_text()) for p in paths}
             found[method] = {k: r[METRIC] for k, r in results.items()}
+    title = f'{dataset}, cold {kind}s'
     lines = [
-        row(f'{dataset}, cold items', 'seeds', METRIC, f'{OURS} / this', 'p'),
+        row(title, 'seeds', METRIC, f'{OURS} / this', 'p'),
         row('---', *['---:'] * 4),
     ]
     others = {m: values for m, values in found.items() if m != OURS}
@@ -250,26 +231,47 @@ def show(c: Comparison | None) -> tuple[str, str]:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     add_arguments(parser)
+    parser.add_argument('--kinds', nargs='+', choices=KINDS, default=KINDS)
     args = parser.parse_args(argv)
     texts = []
     for dataset, graph in load_graphs(parser, args).items():
-        folder = args.output / dataset
-        for seed, method in product(args.seeds, (*BASELINES, OURS)):
-            path = folder / method / f'seed-{seed}.json'
-            trained = OURS if method == OURS else PLAIN
-            run = Run(dataset, 'LightGCN', trained, seed, **settings(args))
-            made_with = record(run, graph)
-            if path.exists():
-                known = json.loads(path.read_text())['run']
-                check_settings(path, known, made_with)
-                continue
-            print(f'{dataset}, {method}, seed {seed}', flush=True)
-            split = hold_out(graph, 0.2, seed)
-            value, chosen = measure(run, method, split, args.device)
-            outcome = {'run': made_with, METRIC: value, 'chosen': chosen}
-            write_json(path, outcome)
-        texts.append(table(dataset, folder))
+        for kind in args.kinds:
+            folder = args.output / dataset / kind
+            for seed in args.seeds:
+                perform(folder, dataset, graph, kind, seed, args)
+            texts.append(table(dataset, kind, folder))
     print(f'\n{save_tables(args.output, texts)}')
+
+
+def perform(
+    folder: Path,
+    dataset: str,
+    graph: BipartiteGraph,
+    kind: Kind,
+    seed: int,
+    args: argparse.Namespace,
+) -> None:
+    """Everything that is missing of a seed."""
+    split = hold_out(graph, kind, 0.2, seed)
+    runs = {
+        method: Run(dataset, 'LightGCN', method, seed, **settings(args))
+        for method in (PLAIN, OURS)
+    }
+
+    @cache  # one LightGCN for all that predict from it
+    def trained(method: str) -> torch.nn.Module:
+        return train(runs[method], split.warm, args.device)[0]
+
+    for method in methods(kind):
+        path = folder / method / f'seed-{seed}.json'
+        made_with = record(runs[OURS if method == OURS else PLAIN], graph)
+        if path.exists():
+            known = json.loads(path.read_text())['run']
+            check_settings(path, known, made_with)
+            continue
+        print(f'{dataset}, cold {kind}s, {method}, seed {seed}', flush=True)
+        value, chosen = measure(method, split, seed, trained)
+        write_json(path, {'run': made_with, METRIC: value, 'chosen': chosen})
 
 
 if __name__ == '__main__':
