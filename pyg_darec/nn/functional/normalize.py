@@ -3,10 +3,11 @@ from torch import Tensor
 
 
 def normalize(x: Tensor) -> Tensor:
-    r"""Scales every row to unit length; a zero row stays zero and gets a
-    finite gradient, which :func:`torch.nn.functional.normalize` multiplies
-    by :math:`10^{12}`. Lengths of rows in half precision are taken in float32,
-    where their squares neither vanish nor overflow.
+    r"""Scales every row to unit length. A row of zeros, or of nothing but
+    rounding, stays as it is and gets a finite gradient, which
+    :func:`torch.nn.functional.normalize` multiplies by :math:`10^{12}`. Lengths
+    of rows in half precision are taken in float32, where their squares neither
+    vanish nor overflow.
 
     Shapes:
         - **x:** :math:`(*, d)`
@@ -14,5 +15,6 @@ def normalize(x: Tensor) -> Tensor:
     """
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     square = wide.square().sum(dim=-1, keepdim=True)
-    is_zero = square <= torch.finfo(wide.dtype).tiny
+    # Below, 2e-13 in float32, the cube of 1 / length in the gradient overflows.
+    is_zero = square <= torch.finfo(wide.dtype).tiny ** (2 / 3)
     return (wide * square.masked_fill(is_zero, 1.0).rsqrt()).to(x.dtype)

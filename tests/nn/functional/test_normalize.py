@@ -29,3 +29,14 @@ def test_zero_row(dtype: torch.dtype) -> None:
     out.sum().backward()
     assert (out == 0).all()
     assert (x.grad == 1).all()
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float32])
+def test_short_row(dtype: torch.dtype) -> None:
+    """A gradient of 1 / length is finite long after its parts overflow."""
+    for length in (1e-10, 1e-13, 1e-16, 1e-25):
+        x = torch.tensor([[3.0, 4.0]], dtype=torch.double) * length / 5
+        x = x.to(dtype).requires_grad_()
+        normalize(x)[0, 0].backward()
+        assert x.grad is not None
+        assert x.grad.isfinite().all()
