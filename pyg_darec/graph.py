@@ -94,7 +94,7 @@ class BipartiteGraph:
         )
         self._by_item = CSR.from_edges(item, user, (num_items, num_users))
         norm = self.user_degree[user].double() * self.item_degree[item]
-        self.weight = norm.rsqrt().to(torch.get_default_dtype())
+        self._weight = norm.rsqrt().to(torch.get_default_dtype())
         self._cache: dict[torch.dtype, tuple[int, tuple[Tensor, ...]]] = {}
         self._moved: dict[torch.device, BipartiteGraph] = {}
         self._matrices(self.weight.dtype)  # before a CUDA graph owns them
@@ -164,6 +164,13 @@ class BipartiteGraph:
         )
 
     @property
+    def weight(self) -> Tensor:
+        r"""The weights of :attr:`edge_index`; :meth:`with_weight` gives a
+        graph with others.
+        """
+        return self._weight
+
+    @property
     def num_edges(self) -> int:
         return self.edge_index.size(1)
 
@@ -223,7 +230,7 @@ class BipartiteGraph:
                 f'(got {tuple(weight.shape)})'
             )
         out = copy.copy(self)
-        out.weight, out._cache, out._moved = weight, {}, {}
+        out._weight, out._cache, out._moved = weight, {}, {}
         return out
 
     def drop_edges(self, p: float) -> 'BipartiteGraph':

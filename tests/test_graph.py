@@ -125,6 +125,13 @@ def test_weights_that_are_trained() -> None:
             weight -= 0.1 * weight.grad
 
 
+def test_weights_are_not_assigned() -> None:
+    """What was made of the old ones would be used on."""
+    graph = BipartiteGraph(torch.tensor([[0, 1], [1, 0]]), 2, 2)
+    with pytest.raises(AttributeError):
+        graph.weight = torch.ones(2)  # type: ignore[misc]
+
+
 def test_with_weight_of_another_shape() -> None:
     graph = make(4, 5, 9)
     with pytest.raises(ValueError, match="'weight' needs shape"):
