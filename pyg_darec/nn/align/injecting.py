@@ -188,6 +188,11 @@ class InjectingAligner(Aligner):
         profile = graph.llm_x[kind].to(embedding.dtype)
         degree = graph.user_degree if kind == 'user' else graph.item_degree
         known = (degree > 0) & profile.any(dim=-1)
+        if not known.any():
+            raise ValueError(
+                f"'embed_profiles' learns from {kind}s that have both "
+                f'interactions and a profile (got none of {known.numel()})'
+            )
         return regression_kriging(profile[known], embedding[known])(
             llm_x.to(embedding)
         )

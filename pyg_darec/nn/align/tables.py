@@ -120,6 +120,11 @@ def split_tables(
 def join_tables(
     tables: Mapping[str, Tensor], pair: tuple[Tensor, Tensor]
 ) -> dict[str, Tensor]:
-    r"""The rows of users and of items, in place of :func:`input_tables`."""
+    r"""The rows of users and of items, in place of :func:`input_tables` and
+    of their dtype.
+    """
     parts = pair if len(tables) == 2 else (torch.cat(pair),)
-    return dict(zip(tables, parts, strict=True))
+    return {
+        name: part.to(table.dtype)
+        for (name, table), part in zip(tables.items(), parts, strict=True)
+    }

@@ -350,6 +350,25 @@ def test_new_nodes_by_their_profiles() -> None:
     model(data)
     with pytest.raises(ValueError, match='learns from users'):
         model.embed_profiles(torch.randn(2, 12), 'user')
+    data[RATES].edge_index = data[RATES].edge_index[:, :0]
+    model(data)
+    with pytest.raises(ValueError, match=r'interactions.*got none of 20'):
+        model.embed_profiles(torch.randn(2, 12), 'item')
+
+
+@pytest.mark.parametrize('backbone', BACKBONES)
+def test_a_model_in_bfloat16(backbone: type[Backbone]) -> None:
+    """Profiles are prepared in float32, and the model is given its dtype."""
+    data = telling_data()
+    alone = backbone.from_data(data, 8).bfloat16()
+    model = DaRecAlign(alone, 12).bfloat16()
+    batch = random_batch(data)
+    model.renew(as_graph(data), 1, 0)
+    loss = model.loss(data, batch)[0]
+    loss.backward()
+    assert loss.isfinite()
+    for x, y in zip(model.eval()(data), alone.eval()(data), strict=True):
+        assert x.dtype == y.dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize('preset', ['default', 'paper'])
