@@ -50,6 +50,10 @@ def clean_ranking(
     Raises:
         ValueError: If a prediction or a label is out of range.
     """
+    # Numbers of pairs, here and in PyG, wrap around in narrow integers.
+    pred_index_mat, edge_label_index = (
+        index.long() for index in (pred_index_mat, edge_label_index)
+    )
     size = pred_index_mat.size(0)
     for name, value, low, high in (
         ('pred_index_mat', pred_index_mat, -1, num_items),

@@ -92,6 +92,17 @@ def test_out_of_range(
         clean_ranking(torch.tensor(pred), torch.tensor(label), 5)
 
 
+@pytest.mark.parametrize('dtype', [torch.int32, torch.int64])
+def test_more_pairs_than_narrow_integers(dtype: torch.dtype) -> None:
+    num = 2**16
+    pred = torch.full((num + 1, 1), -1, dtype=dtype)
+    pred[num] = 5
+    label = torch.tensor([[num], [5]], dtype=dtype)
+    for index in (pred, pred.long()):
+        values, _ = ranking_metrics(index, label, [1], num)
+        assert values['Recall@1'].nonzero().tolist() == [[num]]
+
+
 def test_cut_off_beyond_the_predictions() -> None:
     pred, label = torch.tensor([[0, 1]]), torch.tensor([[0], [0]])
     with pytest.raises(ValueError, match=r"'ks'.*2 \(got 3\)"):
