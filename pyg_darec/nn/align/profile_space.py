@@ -231,9 +231,11 @@ def agreement(graph: BipartiteGraph, user: Tensor, item: Tensor) -> Tensor:
         item (torch.Tensor): A vector of each item :math:`(I, r)`.
     """
     generator = torch.Generator().manual_seed(0)  # the same for all devices
-    plain = _unweighted(graph, user.dtype)
-    # The last column counts those that have a vector.
-    pair = [_with_mark(normalize(x)) for x in (user, item)]
+    # The last column counts those that have a vector, which half precision
+    # does not up to the squares of their numbers.
+    dtype = torch.promote_types(user.dtype, torch.float32)
+    plain = _unweighted(graph, dtype)
+    pair = [_with_mark(normalize(x.to(dtype))) for x in (user, item)]
 
     def measure() -> Tensor:
         of_users, of_items = plain.propagate(*pair)
