@@ -57,6 +57,17 @@ class RecommenderConformance:
             for name, value in changed.items()
         )
 
+    def test_reset_forgets_what_was_trained(self) -> None:
+        """A loop that begins again is that of a new model."""
+        data, losses = random_data(), []
+        model = self.build(data)
+        for _ in range(2):
+            torch.manual_seed(7)
+            model.reset_parameters()
+            losses.append(model.loss(data, random_batch(data))[0])
+            model.renew(as_graph(data), epoch=50, step=0)
+        assert torch.equal(losses[0], losses[1])
+
     def test_eval_is_deterministic(self) -> None:
         data = random_data()
         model = self.build(data).eval()

@@ -152,6 +152,10 @@ class CTRLAlign(Aligner):
         self._aligns = self.stage == 'joint' or is_first
         self._tunes = self.stage == 'joint' or not is_first
 
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        self._aligns, self._tunes = True, True
+
     def is_ready(self, epoch: int) -> bool:
         is_tuned = self.stage == 'joint' or epoch > self.warm_up
         return is_tuned and super().is_ready(epoch)

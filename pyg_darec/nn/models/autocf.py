@@ -156,13 +156,14 @@ class AutoCF(Backbone):
             )
             for _ in range(3)
         )
-        self._masked: Scene | None = None
         self._full: Scene | None = None
-        self._has_new_masks = False
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         super().reset_parameters()
+        # Masks are drawn by what the embeddings were.
+        self._masked: Scene | None = None
+        self._has_new_masks = False
         for linear in [*self.query, *self.key, *self.value]:
             xavier_uniform_(linear.weight)
 
