@@ -34,7 +34,13 @@ def compute_embeddings(
     with evaluating(model):
         user, item = as_recommender(model)(graph)
     check_embeddings(user, item, graph)
-    return user.detach(), item.detach()
+    return _own(user), _own(item)
+
+
+def _own(x: Tensor) -> Tensor:
+    # Training goes on to change a table that a model returns as it is.
+    source = x if x._base is None else x._base
+    return x.detach().clone() if source.requires_grad else x.detach()
 
 
 def check_embeddings(

@@ -3,6 +3,7 @@ import torch
 from torch import Tensor
 
 from pyg_darec.graph import BipartiteGraph
+from pyg_darec.nn.models import LightGCN
 from pyg_darec.retrieval import compute_embeddings
 
 
@@ -52,6 +53,21 @@ def test_parameters_themselves() -> None:
     user, _ = compute_embeddings(Fixed((own, torch.randn(3, 4))), graph())
     assert not user.requires_grad
     assert own.requires_grad
+
+
+def test_tables_that_are_trained_on() -> None:
+    class Table(torch.nn.Embedding):
+        def forward(self, data: BipartiteGraph) -> tuple[Tensor, Tensor]:
+            return self.weight[:2], self.weight[2:]
+
+    for model in (Table(5, 4), LightGCN(2, 3, 4, num_layers=0)):
+        user, item = compute_embeddings(model, graph())
+        before = user.clone(), item.clone()
+        with torch.no_grad():
+            for param in model.parameters():
+                param.add_(1.0)
+        assert torch.equal(user, before[0])
+        assert torch.equal(item, before[1])
 
 
 def test_no_gradients() -> None:
