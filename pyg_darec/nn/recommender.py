@@ -23,6 +23,17 @@ class Step(NamedTuple):
     item: Tensor
 
 
+def add_terms(
+    first: dict[str, Tensor], second: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    r"""The terms of both, as where an aligner wraps another one; those of one
+    name are added up.
+    """
+    twice = first.keys() & second.keys()
+    sums = {name: first[name] + second[name] for name in twice}
+    return {**first, **second, **sums}
+
+
 class Recommender(Module, ABC):
     r"""A model that embeds users and items and is scored by inner product.
 

@@ -10,7 +10,7 @@ from pyg_darec.nn.functional import l2_penalty
 from pyg_darec.nn.models import as_recommender
 from pyg_darec.nn.models.foreign import Embed
 from pyg_darec.nn.objectives import Objective
-from pyg_darec.nn.recommender import Recommender, Step
+from pyg_darec.nn.recommender import Recommender, Step, add_terms
 
 
 class Aligner(Recommender):
@@ -94,7 +94,7 @@ class Aligner(Recommender):
         self.check_profiles(graph)
         out = self.model.step(graph, batch)
         aligned = self.align(graph, batch, out.user, out.item)
-        return Step({**out.terms, **aligned}, out.user, out.item)
+        return Step(add_terms(out.terms, aligned), out.user, out.item)
 
     def supervise(
         self, graph: BipartiteGraph, user: Tensor, item: Tensor, batch: Batch
@@ -109,7 +109,8 @@ class Aligner(Recommender):
                 for name, param in self.named_parameters()
                 if not name.startswith('model.')
             ]
-            terms['align_reg'] = self.reg_weight * l2_penalty(*own)
+            penalty = self.reg_weight * l2_penalty(*own)
+            terms = add_terms(terms, {'align_reg': penalty})
         return terms
 
     def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:

@@ -22,7 +22,7 @@ from pyg_darec.nn.align.tables import (
 )
 from pyg_darec.nn.functional import regression_kriging
 from pyg_darec.nn.modes import evaluating
-from pyg_darec.nn.recommender import Recommender, Step
+from pyg_darec.nn.recommender import Recommender, Step, add_terms
 
 # What a model was trained on or called with last; nothing that a copy or a
 # saved file of it should hold.
@@ -68,8 +68,8 @@ class InjectingAligner(Aligner):
         if not torch.compiler.is_compiling():  # then by 'renew'
             _SEEN[self] = graph
         terms, user, item = self._model_step(graph, batch)
-        terms = {**terms, **self.align(graph, batch, user, item)}
-        return Step(terms, user, item)
+        aligned = self.align(graph, batch, user, item)
+        return Step(add_terms(terms, aligned), user, item)
 
     def _model_step(self, graph: BipartiteGraph, batch: Batch) -> Step:
         model, tables = self.model, self._tables(graph)

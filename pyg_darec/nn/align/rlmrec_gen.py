@@ -10,7 +10,7 @@ from pyg_darec.nn.align.nodes import sample_nodes, take_nodes
 from pyg_darec.nn.align.tables import call_with, input_tables
 from pyg_darec.nn.functional import info_nce
 from pyg_darec.nn.models.foreign import Embed
-from pyg_darec.nn.recommender import Step
+from pyg_darec.nn.recommender import Step, add_terms
 
 
 class RLMRecGenAlign(Aligner):
@@ -101,7 +101,7 @@ class RLMRecGenAlign(Aligner):
             profile,
             self.temperature,
         )
-        terms = {**out.terms, 'gen': self.weight / num * loss}
+        terms = add_terms(out.terms, {'gen': self.weight / num * loss})
         return Step(terms, out.user, out.item)
 
     def _mask_tables(

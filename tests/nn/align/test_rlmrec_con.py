@@ -64,3 +64,17 @@ def test_width_is_taken_from_the_first_step() -> None:
 def test_bad_temperature() -> None:
     with pytest.raises(ValueError, match="'temperature'"):
         RLMRecConAlign(LightGCN(3, 3), 12, temperature=0.0)
+
+
+def test_terms_of_an_aligner_inside_are_kept() -> None:
+    data, batch = random_data(), random_batch(random_data())
+    backbone = LightGCN.from_data(data, 8, edge_dropout=0.0)
+    inner = RLMRecConAlign(backbone, 12, reg_weight=0.2)
+    outer = RLMRecConAlign(inner, 12, reg_weight=0.1)
+    before, terms = (model.loss(data, batch)[1] for model in (inner, outer))
+    inner.weight, inner.reg_weight = 0.0, 0.0
+    alone = outer.loss(data, batch)[1]
+    for name in ('con', 'align_reg'):
+        added = before[name] + alone[name]
+        assert torch.allclose(terms[name], added)
+        assert added > alone[name]
