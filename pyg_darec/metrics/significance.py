@@ -76,8 +76,9 @@ def compare(
     repetitions. Over users, it is a percentile bootstrap that draws users
     with replacement. Over seeds, it is Fieller's (`"Some Problems in
     Interval Estimation" <https://doi.org/10.1111/j.2517-6161.1954.tb00159.x>`_),
-    which contains a gain of zero exactly if the t-test is not significant. A
-    bootstrap of five values is too narrow: meant to cover 95 %, it covers 85 %.
+    which contains a gain of zero exactly if the t-test is not significant, or
+    if it is infinite. A bootstrap of five values is too narrow: meant to cover
+    95 %, it covers 85 %.
 
     Args:
         a (torch.Tensor): The metric of every user for method A, such as
