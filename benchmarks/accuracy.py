@@ -24,7 +24,9 @@ spans both 95 % intervals.
 
 ``--backbones PyG-LightGCN`` is that of PyG, which is none of this library.
 ``--shuffle`` permutes the profiles of users and of items, a control that has
-nothing to tell.
+nothing to tell. ``--shuffle items`` permutes those of items alone and gives
+each user the mean of those of the user's items: they tell what the user bought,
+and nothing else.
 """
 
 import argparse
@@ -41,6 +43,7 @@ from accuracy_runs import (
     add_arguments,
     backbone_name,
     load_graphs,
+    mean_of_items,
     perform,
     settings,
 )
@@ -48,14 +51,30 @@ from accuracy_tuning import tune
 
 from pyg_darec.graph import BipartiteGraph
 
+# What the data sets are called, and the profiles that are permuted.
+SHUFFLED = {
+    'both': ('shuffled', ('item', 'user')),
+    'items': ('shuffled-items', ('item',)),
+}
 
-def shuffled(graph: BipartiteGraph) -> BipartiteGraph:
-    """The graph with the profiles of other users and of other items."""
+
+def shuffled(
+    graph: BipartiteGraph, kinds: Sequence[str] = ('item', 'user')
+) -> BipartiteGraph:
+    """The graph with the profiles of other nodes of these kinds; if these are
+    items alone, those of users are made from them.
+    """
     generator = torch.Generator().manual_seed(0)
     llm_x = {
-        kind: x[torch.randperm(x.size(0), generator=generator)]
-        for kind, x in sorted(graph.llm_x.items())
+        kind: graph.llm_x[kind][
+            torch.randperm(graph.llm_x[kind].size(0), generator=generator)
+        ]
+        for kind in kinds
     }
+    if 'user' not in llm_x:
+        llm_x['user'] = mean_of_items(
+            graph.edge_index, graph.num_users, llm_x['item']
+        )
     return BipartiteGraph(
         graph.edge_index,
         graph.num_users,
@@ -84,13 +103,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     add('--backbones', nargs='+', default=['LightGCN', 'SGL', 'SimGCL'])
     add('--methods', nargs='+', choices=METHODS, default=list(METHODS))
     add('--tune', type=int, default=0, metavar='N', help='trials of each')
-    add('--shuffle', action='store_true', help='permute the profiles')
+    add('--shuffle', nargs='?', const='both', choices=SHUFFLED)
     args = parser.parse_args(argv)
     backbones = [backbone_name(name) for name in args.backbones]
 
     graphs = load_graphs(parser, args)
-    if args.shuffle:
-        graphs = {f'{k}-shuffled': shuffled(g) for k, g in graphs.items()}
+    if args.shuffle is not None:
+        name, kinds = SHUFFLED[args.shuffle]
+        graphs = {f'{k}-{name}': shuffled(g, kinds) for k, g in graphs.items()}
     for dataset, graph in graphs.items():
         for backbone, method in product(backbones, args.methods):
             run = Run(dataset, backbone, method, **settings(args))

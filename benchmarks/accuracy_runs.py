@@ -34,6 +34,7 @@ from pyg_darec.nn.align import (
     RLMRecConAlign,
     RLMRecGenAlign,
 )
+from pyg_darec.nn.functional import normalize
 from pyg_darec.nn.models import LightGCN
 from pyg_darec.nn.resolver import resolve
 from pyg_darec.train.checkpoint import fingerprint
@@ -181,6 +182,13 @@ def load_graphs(
             data = LOADERS[name](root, 0, args.encoder, cache)
         graphs[name] = as_graph(data)
     return graphs
+
+
+def mean_of_items(edge_index: Tensor, num_users: int, item: Tensor) -> Tensor:
+    """Profiles of users that say what those of their items do."""
+    x = normalize(item.float())
+    total = x.new_zeros(num_users, x.size(1))
+    return normalize(total.index_add_(0, edge_index[0], x[edge_index[1]]))
 
 
 def backbone_name(name: str) -> str:

@@ -3,11 +3,11 @@
 from typing import NamedTuple, get_args
 
 import torch
+from accuracy_runs import mean_of_items
 from torch import Tensor
 
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.metrics import ranking_metrics
-from pyg_darec.nn.functional import normalize
 from pyg_darec.retrieval.nodes import Kind
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -65,9 +65,7 @@ def hold_out(
     pairs = among(graph.edge_index, warm)
     llm_x = {**graph.llm_x, kind: graph.llm_x[kind][warm]}
     if kind == 'item':
-        x = normalize(llm_x['item'].float())
-        total = x.new_zeros(graph.num_users, x.size(1))
-        llm_x['user'] = normalize(total.index_add_(0, pairs[0], x[pairs[1]]))
+        llm_x['user'] = mean_of_items(pairs, graph.num_users, llm_x['item'])
     sizes = [graph.num_users, graph.num_items]
     sizes[axis] = warm.numel()
     rest = BipartiteGraph(

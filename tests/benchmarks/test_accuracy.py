@@ -153,6 +153,18 @@ def test_shuffled() -> None:
     assert torch.equal(once.edge_index, graph.edge_index)
 
 
+def test_shuffled_items() -> None:
+    """Users are given what their items are said to be."""
+    graph = as_graph(DATA)
+    found, both = shuffled(graph, ['item']), shuffled(graph)
+    assert torch.equal(found.llm_x['item'], both.llm_x['item'])
+    unit = torch.nn.functional.normalize(found.llm_x['item'])
+    for user, x in enumerate(found.llm_x['user']):
+        own = unit[graph.edge_index[1, graph.edge_index[0] == user]]
+        wanted = torch.nn.functional.normalize(own.sum(dim=0), dim=0)
+        torch.testing.assert_close(x, wanted)
+
+
 def made_up(means: dict[str, float], num_seeds: int) -> Any:
     """Metrics of 400 users, alike in all methods but for their mean and for
     some noise of each user, seed and method.

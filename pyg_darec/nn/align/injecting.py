@@ -11,9 +11,9 @@ from torch.nn import Module
 from pyg_darec.checks import check_embeddings
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
+from pyg_darec.nn.align.company import KINDS
 from pyg_darec.nn.align.injection import ProfileInjection
 from pyg_darec.nn.align.profile_scale import Pair
-from pyg_darec.nn.align.profile_space import KINDS
 from pyg_darec.nn.align.tables import (
     call_with,
     input_tables,

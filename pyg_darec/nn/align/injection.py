@@ -7,8 +7,9 @@ from torch.nn.init import eye_
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from pyg_darec.graph import BipartiteGraph, version_of
+from pyg_darec.nn.align.company import KINDS
 from pyg_darec.nn.align.profile_scale import Response, profile_scale
-from pyg_darec.nn.align.profile_space import KINDS, ProfileSpace
+from pyg_darec.nn.align.profile_space import ProfileSpace
 from pyg_darec.nn.functional import nearest_neighbors, normalize
 from pyg_darec.sparse import CSR, Matrix, SymmetricProduct
 

@@ -5,24 +5,19 @@ from torch import Tensor
 from torch.nn import Module
 
 from pyg_darec.graph import BipartiteGraph
-from pyg_darec.nn.align.canonical import (
-    canonical_maps,
-    propagate_one_side,
+from pyg_darec.nn.align.canonical import canonical_maps
+from pyg_darec.nn.align.company import (
+    KINDS,
+    company,
+    directions,
+    unit,
+    unweighted,
 )
+from pyg_darec.nn.align.trust import trust_in
 from pyg_darec.nn.functional import normalize
 
-KINDS = 'user', 'item'
-
-# Agreement of so many standard deviations is taken for chance.
-_CHANCE = 4.0
-# The agreement, as a mean cosine, at which profiles are trusted by half. With
-# much less, profiles mixed with noise did more harm than good.
-_HALF = 0.05
 # What the profiles of its users count in that of an item, beside its own.
 _OF_USERS = 0.5
-# So many components are propagated together, to save memory.
-_CHUNK = 64
-_NUM_SHUFFLES = 16
 # The number of principal components in which what is in common is sought.
 _COMPONENTS = 256
 _UNKNOWN = -1.0
@@ -62,9 +57,20 @@ class ProfileSpace(Module):
         \right)^2 \right) \cdot \frac{g^2}{g^2 + 0.05^2}, \quad g > 0,
 
     and else 0. The first factor is 0 for noise and 1 for any agreement that
-    is no chance; the second shrinks what is sure, but little. Each side
-    counts in proportion, :math:`r_u = t_u / \max(t_u, t_i)`, and the larger
-    trust is that in the result.
+    is no chance; the second shrinks what is sure, but little.
+
+    A text about a user that lists the user's items agrees with the
+    interactions whatever it says. So profiles that are predicted by the means
+    of those of the other side are trusted at most twice as much as these: with
+    :math:`e` the first factor of the share of variance that a linear map of
+    these means predicts, instead of the mean cosine,
+
+    .. math::
+        t_u \leftarrow t_u - e_u \max(0, t_u - 2 t_i), \quad
+        t_i \leftarrow t_i - e_i \max(0, t_i - 2 t_u).
+
+    Each side counts in proportion, :math:`r_u = t_u / \max(t_u, t_i)`, and the
+    larger trust is that in the result.
 
     Centres, components, maps and trust are found on the first graph, and
     saved with the weights.
@@ -150,7 +156,7 @@ class ProfileSpace(Module):
     ) -> None:
         # The first ones tell as much, and this propagates them many times.
         r = self.rank
-        trust = agreement(graph, user[:, :r], item[:, :r])
+        trust = trust_in(graph, user[:, :r], item[:, :r])
         is_known = [kind in graph.llm_x for kind in KINDS]
         known = torch.tensor(is_known, device=trust.device)
         self.trust.copy_(trust.where(known, _UNKNOWN))
@@ -176,98 +182,13 @@ class ProfileSpace(Module):
         if KINDS[n] not in graph.llm_x:
             return self.basis.new_zeros(size, self.basis.size(0))
         x = normalize(graph.llm_x[KINDS[n]].to(self.basis.dtype))
-        return _unit(x - self.center[n] * x.any(dim=-1, keepdim=True))
+        return unit(x - self.center[n] * x.any(dim=-1, keepdim=True))
 
     def _mix(
         self, graph: BipartiteGraph, user: Tensor, item: Tensor
     ) -> tuple[Tensor, Tensor]:
         share = self.trust.clamp(min=0) / self.trust.max()
-        plain = _unweighted(graph, user.dtype)
-        of_items = _directions(_sums(plain, 'item', item))
-        user = share[0] * user + share[1] * of_items
-        of_users = _directions(_sums(plain, 'user', user))
-        item = share[1] * item + _OF_USERS * of_users
-        return _directions(user), _directions(item)
-
-
-def _unweighted(graph: BipartiteGraph, dtype: torch.dtype) -> BipartiteGraph:
-    return graph.with_weight(torch.ones_like(graph.weight, dtype=dtype))
-
-
-def _unit(x: Tensor) -> Tensor:
-    """Rows of unit length; those of nothing but rounding become zero."""
-    square = x.square().sum(dim=-1, keepdim=True)
-    return normalize(x * (square > torch.finfo(x.dtype).eps))
-
-
-def _directions(x: Tensor) -> Tensor:
-    x = normalize(x)
-    known = x.any(dim=-1, keepdim=True)
-    return _unit((x - x.sum(dim=0) / known.sum().clamp(min=1)) * known)
-
-
-def _sums(plain: BipartiteGraph, kind: str, x: Tensor) -> Tensor:
-    """Of the rows of neighbours, which are the users or items :obj:`x`. The
-    direction of a sum is that of the mean.
-    """
-    there = 1 - KINDS.index(kind)
-    parts = [
-        propagate_one_side(plain, **{kind: part})[there]
-        for part in x.split(_CHUNK, dim=1)
-    ]
-    return torch.cat(parts, dim=1)
-
-
-@torch.no_grad()
-def agreement(graph: BipartiteGraph, user: Tensor, item: Tensor) -> Tensor:
-    r"""How far each side's vectors agree with the interactions: the trust
-    that :class:`ProfileSpace` describes, of users and of items, :math:`(2)`.
-    Shuffles come from a generator of their own.
-
-    Args:
-        graph (BipartiteGraph): The interactions.
-        user (torch.Tensor): A vector of each user :math:`(U, r)`, zero where
-            there is none.
-        item (torch.Tensor): A vector of each item :math:`(I, r)`.
-    """
-    generator = torch.Generator().manual_seed(0)  # the same for all devices
-    # The last column counts those that have a vector, which half precision
-    # does not up to the squares of their numbers.
-    dtype = torch.promote_types(user.dtype, torch.float32)
-    plain = _unweighted(graph, dtype)
-    pair = [_with_mark(normalize(x.to(dtype))) for x in (user, item)]
-
-    def measure() -> Tensor:
-        of_users, of_items = plain.propagate(*pair)
-        # Users meet at items, and items at users.
-        return torch.stack([_mean_cosine(of_items), _mean_cosine(of_users)])
-
-    actual, shuffled = measure(), []
-    for _ in range(_NUM_SHUFFLES):
-        pair = [
-            x[torch.randperm(x.size(0), generator=generator).to(x.device)]
-            for x in pair
-        ]
-        shuffled.append(measure())
-    null = torch.stack(shuffled)
-    gap = actual - null.mean(dim=0)
-    chance = _CHANCE * null.std(dim=0)
-    # Not a number where both are zero, which is not above chance.
-    sure = torch.where(gap > chance, 1 - (chance / gap).square(), 0.0)
-    trust: Tensor = sure * gap.square() / (gap.square() + _HALF**2)
-    return trust
-
-
-def _with_mark(x: Tensor) -> Tensor:
-    return torch.cat([x, x.any(dim=-1, keepdim=True).to(x.dtype)], dim=-1)
-
-
-def _mean_cosine(total: Tensor) -> Tensor:
-    """The mean cosine of two members of a group, averaged over groups of at
-    least two, from the sums of unit vectors and the sizes of groups.
-    """
-    size = total[:, -1]
-    pairs = size * (size - 1)
-    cosine = (total[:, :-1].square().sum(dim=-1) - size) / pairs.clamp(min=1)
-    is_group = size > 1
-    return (cosine * is_group).sum() / is_group.sum().clamp(min=1)
+        plain = unweighted(graph, user.dtype)
+        user = share[0] * user + share[1] * company(plain, 'item', item)
+        item = share[1] * item + _OF_USERS * company(plain, 'user', user)
+        return directions(user), directions(item)

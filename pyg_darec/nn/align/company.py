@@ -1,0 +1,43 @@
+"""What the neighbours of a node say, as one vector of unit length."""
+
+import torch
+from torch import Tensor
+
+from pyg_darec.graph import BipartiteGraph
+from pyg_darec.nn.align.canonical import propagate_one_side
+from pyg_darec.nn.functional import normalize
+
+KINDS = 'user', 'item'
+
+# So many components are propagated together, to save memory.
+_CHUNK = 64
+
+
+def unweighted(graph: BipartiteGraph, dtype: torch.dtype) -> BipartiteGraph:
+    return graph.with_weight(torch.ones_like(graph.weight, dtype=dtype))
+
+
+def company(plain: BipartiteGraph, kind: str, x: Tensor) -> Tensor:
+    r"""The :func:`directions` of the means over neighbours, which are the
+    users or items :obj:`x` of a graph without weights.
+    """
+    # The direction of a sum is that of the mean.
+    there = 1 - KINDS.index(kind)
+    parts = [
+        propagate_one_side(plain, **{kind: part})[there]
+        for part in x.split(_CHUNK, dim=1)
+    ]
+    return directions(torch.cat(parts, dim=1))
+
+
+def directions(x: Tensor) -> Tensor:
+    r"""Rows of unit length, less their mean, and of unit length again."""
+    x = normalize(x)
+    known = x.any(dim=-1, keepdim=True)
+    return unit((x - x.sum(dim=0) / known.sum().clamp(min=1)) * known)
+
+
+def unit(x: Tensor) -> Tensor:
+    """Rows of unit length; those of nothing but rounding become zero."""
+    square = x.square().sum(dim=-1, keepdim=True)
+    return normalize(x * (square > torch.finfo(x.dtype).eps))

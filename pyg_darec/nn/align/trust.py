@@ -1,0 +1,135 @@
+"""How far profiles are to be trusted, by what interactions say of them."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from pyg_darec.graph import BipartiteGraph
+from pyg_darec.nn.align.company import KINDS, company, unweighted
+from pyg_darec.nn.functional import normalize
+
+# Agreement of so many standard deviations is taken for chance.
+_CHANCE = 4.0
+# The agreement, as a mean cosine, at which profiles are trusted by half. With
+# much less, profiles mixed with noise did more harm than good.
+_HALF = 0.05
+# Profiles made of others are trusted at most so many times as these.
+_TIMES = 2.0
+# Of the directions in which profiles are predicted, in the mean of all.
+_PENALTY = 0.01
+_NUM_SHUFFLES = 16
+
+
+@torch.no_grad()
+def trust_in(graph: BipartiteGraph, user: Tensor, item: Tensor) -> Tensor:
+    r"""The trust that :class:`~pyg_darec.nn.align.ProfileSpace` describes, in
+    the profiles of users and in those of items, :math:`(2)`. Shuffles come
+    from generators of their own.
+
+    Args:
+        graph (BipartiteGraph): The interactions.
+        user (torch.Tensor): A vector of each user :math:`(U, r)`, zero where
+            there is none.
+        item (torch.Tensor): A vector of each item :math:`(I, r)`.
+    """
+    trust = agreement(graph, user, item)
+    if not (user.any() and item.any()):
+        return trust
+    excess = trust - _TIMES * trust.flip(0)
+    for n, kind in enumerate(KINDS):
+        if excess[n] > 0:
+            trust[n] -= echo(graph, user, item, kind) * excess[n]
+    return trust
+
+
+def agreement(graph: BipartiteGraph, user: Tensor, item: Tensor) -> Tensor:
+    r"""How much more similar vectors are than by chance if their nodes share
+    a neighbour, :math:`(2)`.
+    """
+    # The last column counts those that have a vector, which half precision
+    # does not up to the squares of their numbers.
+    dtype = torch.promote_types(user.dtype, torch.float32)
+    plain = unweighted(graph, dtype)
+
+    def measure(user: Tensor, item: Tensor) -> Tensor:
+        of_users, of_items = plain.propagate(user, item)
+        # Users meet at items, and items at users.
+        return torch.stack([_mean_cosine(of_items), _mean_cosine(of_users)])
+
+    pair = [_with_mark(normalize(x.to(dtype))) for x in (user, item)]
+    gap, sure = _beyond_chance(measure, *pair)
+    return sure * gap.square() / (gap.square() + _HALF**2)
+
+
+def echo(
+    graph: BipartiteGraph, user: Tensor, item: Tensor, kind: str
+) -> Tensor:
+    r"""How sure it is, in :math:`[0, 1]`, that the vectors of a kind say of
+    their nodes' interactions what those of the other kind say: that means of
+    the latter over neighbours predict them better than shuffled ones do. A
+    shuffled mean still tells which neighbours these are.
+    """
+    n = KINDS.index(kind)
+    dtype = torch.promote_types(user.dtype, torch.float32)
+    plain, other = unweighted(graph, dtype), KINDS[1 - n]
+    target, source = ((user, item)[k].to(dtype) for k in (n, 1 - n))
+
+    def measure(source: Tensor) -> Tensor:
+        return _explained(company(plain, other, source), target)
+
+    _, sure = _beyond_chance(measure, source)
+    return sure
+
+
+def _beyond_chance(
+    measure: Callable[..., Tensor], *vectors: Tensor
+) -> tuple[Tensor, Tensor]:
+    """How much more than with shuffled vectors is measured with those given,
+    and how sure that is.
+    """
+    generator = torch.Generator().manual_seed(0)  # the same for all devices
+    actual, shuffled = measure(*vectors), []
+    for _ in range(_NUM_SHUFFLES):
+        vectors = tuple(
+            x[torch.randperm(x.size(0), generator=generator).to(x.device)]
+            for x in vectors
+        )
+        shuffled.append(measure(*vectors))
+    null = torch.stack(shuffled)
+    gap = actual - null.mean(dim=0)
+    chance = _CHANCE * null.std(dim=0)
+    # Not a number where both are zero, which is not above chance.
+    return gap, torch.where(gap > chance, 1 - (chance / gap).square(), 0.0)
+
+
+def _explained(x: Tensor, y: Tensor) -> Tensor:
+    """The share of the variance of rows that a linear map of others gives,
+    among those where there are both.
+    """
+    known = (x.any(dim=-1) & y.any(dim=-1)).unsqueeze(1)
+    num = known.sum().clamp(min=1)
+    x, y = ((z - (z * known).sum(dim=0) / num) * known for z in (x, y))
+    gram, cross = x.t() @ x, x.t() @ y
+    size = gram.diagonal().mean().clamp(min=torch.finfo(gram.dtype).tiny)
+    gram.diagonal().add_(_PENALTY * size)
+    weight = torch.linalg.solve(gram, cross)
+    rest = (y - x @ weight).square().sum()
+    total = y.square().sum().clamp(min=torch.finfo(y.dtype).tiny)
+    share: Tensor = 1 - rest / total
+    return share
+
+
+def _with_mark(x: Tensor) -> Tensor:
+    return torch.cat([x, x.any(dim=-1, keepdim=True).to(x.dtype)], dim=-1)
+
+
+def _mean_cosine(total: Tensor) -> Tensor:
+    """The mean cosine of two members of a group, averaged over groups of at
+    least two, from the sums of unit vectors and the sizes of groups.
+    """
+    size = total[:, -1]
+    pairs = size * (size - 1)
+    cosine = (total[:, :-1].square().sum(dim=-1) - size) / pairs.clamp(min=1)
+    is_group = size > 1
+    return (cosine * is_group).sum() / is_group.sum().clamp(min=1)

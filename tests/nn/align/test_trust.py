@@ -1,0 +1,179 @@
+from itertools import combinations
+
+import pytest
+import torch
+from conformance.graphs import random_data
+from torch import Tensor
+
+from pyg_darec import DaRecAlign
+from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.nn.align.trust import agreement, echo, trust_in
+from pyg_darec.nn.functional import normalize
+from pyg_darec.nn.models import LightGCN
+
+RANK = 6
+
+
+def make(num_users: int = 200, num_items: int = 90) -> BipartiteGraph:
+    """Five tastes, and a few interactions of each user within one."""
+    generator = torch.Generator().manual_seed(0)
+    user = torch.arange(num_users).repeat_interleave(4)
+    item = torch.randint(num_items // 5, user.shape, generator=generator)
+    return BipartiteGraph(
+        torch.stack([user, 5 * item + user % 5]), num_users, num_items
+    )
+
+
+def tastes(num: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(num, RANK, generator=generator)
+    mean = torch.randn(5, RANK, generator=torch.Generator().manual_seed(9))
+    return normalize(mean[torch.arange(num) % 5] + noise)
+
+
+def noise(num: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return normalize(torch.randn(num, RANK, generator=generator))
+
+
+def listed(graph: BipartiteGraph, item: Tensor) -> Tensor:
+    """What a text says that lists a user's items."""
+    total = torch.zeros(graph.num_users, item.size(1))
+    total.index_add_(0, graph.edge_index[0], item[graph.edge_index[1]])
+    return normalize(total)
+
+
+def beyond_chance(actual: float, null: list[float]) -> tuple[float, float]:
+    x = torch.tensor(null, dtype=torch.double)
+    gap, chance = actual - float(x.mean()), 4 * float(x.std())
+    return gap, max(0.0, 1 - (chance / gap) ** 2) if gap > chance else 0.0
+
+
+def shuffles(*vectors: Tensor) -> list[tuple[Tensor, ...]]:
+    """Sixteen times, each beginning with the last."""
+    generator, out = torch.Generator().manual_seed(0), [vectors]
+    for _ in range(16):
+        last = out[-1]
+        order = [torch.randperm(len(x), generator=generator) for x in last]
+        out.append(tuple(x[o] for x, o in zip(last, order, strict=True)))
+    return out
+
+
+def mean_cosine(x: Tensor, groups: list[list[int]]) -> float:
+    means = [
+        torch.stack([x[a] @ x[b] for a, b in combinations(group, 2)]).mean()
+        for group in groups
+        if len(group) > 1
+    ]
+    return float(torch.stack(means).mean())
+
+
+def test_agreement_is_that_of_pairs() -> None:
+    graph = make(40, 20)
+    edges = graph.edge_index.t().tolist()
+    of_item = [[u for u, i in edges if i == k] for k in range(20)]
+    of_user = [[i for u, i in edges if u == k] for k in range(40)]
+    pair = tastes(40, 1).double(), tastes(20, 2).double()
+    wanted = []
+    for n, groups in enumerate((of_item, of_user)):
+        values = [mean_cosine(s[n], groups) for s in shuffles(*pair)]
+        gap, sure = beyond_chance(values[0], values[1:])
+        wanted.append(sure * gap**2 / (gap**2 + 0.05**2))
+    assert min(wanted) > 0.3
+    found = agreement(graph, *(x.float() for x in pair))
+    torch.testing.assert_close(found, torch.tensor(wanted))
+
+
+def directions(x: Tensor) -> Tensor:
+    known = x.abs().sum(dim=1) > 0
+    out = torch.zeros_like(x)
+    unit = x[known] / x[known].norm(dim=1, keepdim=True)
+    unit = unit - unit.mean(dim=0)
+    out[known] = unit / unit.norm(dim=1, keepdim=True)
+    return out
+
+
+def explained(x: Tensor, y: Tensor) -> float:
+    """The ridge regression as least squares with rows for the penalty."""
+    known = (x.abs().sum(dim=1) > 0) & (y.abs().sum(dim=1) > 0)
+    x, y = x[known] - x[known].mean(dim=0), y[known] - y[known].mean(dim=0)
+    penalty = 0.01 * float((x.t() @ x).diagonal().mean())
+    more = penalty**0.5 * torch.eye(x.size(1), dtype=x.dtype)
+    zero = torch.zeros(x.size(1), y.size(1), dtype=y.dtype)
+    fit = torch.linalg.lstsq(torch.cat([x, more]), torch.cat([y, zero]))
+    rest = y - x @ fit.solution
+    return 1 - float(rest.square().sum() / y.square().sum())
+
+
+@pytest.mark.parametrize('kind', ['user', 'item'])
+def test_echo_is_explained_variance(kind: str) -> None:
+    graph = make()
+    pair = {'user': tastes(200, 1), 'item': tastes(90, 2)}
+    pair['user'][:7] = 0  # without a profile
+    dense = torch.zeros(200, 90, dtype=torch.double)
+    dense[graph.edge_index[0], graph.edge_index[1]] = 1
+    other = 'item' if kind == 'user' else 'user'
+    sums = dense if kind == 'user' else dense.t()
+    values = [
+        explained(directions(sums @ x), pair[kind].double())
+        for (x,) in shuffles(pair[other].double())
+    ]
+    _, wanted = beyond_chance(values[0], values[1:])
+    assert 0.1 < wanted < 1
+    found = echo(graph, pair['user'], pair['item'], kind)
+    torch.testing.assert_close(float(found), wanted, rtol=1e-3, atol=1e-3)
+
+
+def test_users_that_are_made_of_noise() -> None:
+    """Users who share an item have a text in common, whatever it says."""
+    graph, item = make(), noise(90, 2)
+    user = listed(graph, item)
+    assert agreement(graph, user, item)[0] > 0.5
+    assert trust_in(graph, user, item).max() < 0.02
+
+
+def test_items_that_are_made_of_noise() -> None:
+    graph, user = make(90, 200), noise(90, 2)
+    turned = BipartiteGraph(graph.edge_index.flip(0), 200, 90)
+    item = listed(turned, user)
+    assert agreement(graph, user, item)[1] > 0.5
+    assert trust_in(graph, user, item).max() < 0.02
+
+
+@pytest.mark.parametrize('text', ['own', 'listed', 'alone'])
+def test_what_is_more_than_an_echo(text: str) -> None:
+    """Profiles that are right keep their trust: beside those of items that
+    say nothing, made of some that do, or without any.
+    """
+    graph = make()
+    item = tastes(90, 2) if text == 'listed' else noise(90, 2)
+    item = torch.zeros_like(item) if text == 'alone' else item
+    user = listed(graph, item) if text == 'listed' else tastes(200, 1)
+    wanted = agreement(graph, user, item)
+    assert wanted[0] > 0.5
+    torch.testing.assert_close(trust_in(graph, user, item), wanted)
+
+
+def test_model_with_an_echo_is_nearly_that_alone() -> None:
+    data = random_data(num_users=200, num_items=90, num_edges=800, llm_dim=12)
+    graph = as_graph(data)
+    item = normalize(data['item'].llm_x)
+    data['user'].llm_x = listed(graph, item)
+    with pytest.warns(UserWarning, match='profiles of items do not agree'):
+        out = DaRecAlign(model := LightGCN.from_data(data, 8), 12).eval()(data)
+    for x, y in zip(out, model.eval()(data), strict=True):
+        assert (x - y).norm() < 0.05 * y.norm()
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_agreement_in_half_precision(dtype: torch.dtype) -> None:
+    """Items of so many users that half precision has no number for pairs."""
+    num = 600
+    torch.manual_seed(0)
+    taste = torch.arange(num) % 2
+    graph = BipartiteGraph(torch.stack([torch.arange(num), taste]), num, 2)
+    user = torch.eye(2)[taste] + 0.3 * torch.randn(num, 2)
+    pair = user.to(dtype), torch.randn(2, 2).to(dtype)
+    exact = agreement(graph, *(x.float() for x in pair))
+    assert exact[0] > 0.9
+    assert torch.equal(agreement(graph, *pair), exact)
