@@ -195,6 +195,10 @@ def to_seconds(values: Any, name: str) -> Any:
     import pandas as pd
 
     check_not_missing(values, name)
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(values.dtype.categories.dtype)
+    # pandas takes numbers in a column of objects for nanoseconds.
+    values = values.infer_objects()
     if pd.api.types.is_numeric_dtype(values):
         numbers = to_numbers(values, name)
         large = np.abs(numbers.to_numpy(dtype=np.float64)) >= 2**63

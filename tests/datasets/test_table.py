@@ -113,6 +113,9 @@ UTC = pd.Timestamp('2020-01-01 12:00')
         ([datetime.datetime(2020, 1, 1, 12, s) for s in (0, 1)], [0, 60]),
         ([UTC.timestamp(), UTC.timestamp() + 1.9], [0, 1]),
         (pd.array([int(UTC.timestamp())] * 2, dtype='Int64'), [0, 0]),
+        (pd.Series([int(UTC.timestamp())] * 2, dtype=object), [0, 0]),
+        (pd.Categorical([int(UTC.timestamp()), UTC.timestamp() + 1]), [0, 1]),
+        (pd.Categorical([UTC, UTC]), [0, 0]),
     ],
 )
 def test_times(times, seconds):
