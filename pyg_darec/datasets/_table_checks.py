@@ -1,6 +1,7 @@
 """Reading a table and saying what is wrong with it."""
 
 import lzma
+import os
 import re
 import tarfile
 import warnings
@@ -25,14 +26,34 @@ _NO_NUMBER = [
 
 
 def read_table(
-    path: Path,
+    table: Any,
     ids: Sequence[str],
     sep: str | None,
     numbers: Sequence[str] = (),
-) -> Any:
-    """A table whose columns are texts, but for :obj:`numbers`, of which
-    pandas finds the type, and :obj:`ids` that are whole numbers throughout.
+) -> tuple[Any, str]:
+    """A table as it is, or from its file, and what messages call it. The
+    columns of a file are texts, but for :obj:`numbers`, of which pandas finds
+    the type, and :obj:`ids` that are whole numbers throughout.
     """
+    try:
+        import pandas as pd
+    except ImportError as e:
+        raise ImportError(
+            "Tables need pandas and pyarrow; run 'pip install pyg-darec[table]'"
+        ) from e
+    if isinstance(table, pd.DataFrame):
+        return table, 'The table'
+    if not isinstance(table, str | os.PathLike):
+        raise TypeError(
+            "'table' needs to be a pandas DataFrame or the path of a file; "
+            f"make one with 'pandas.DataFrame' (got '{type(table).__name__}')"
+        )
+    return _read_file(Path(table), ids, sep, numbers), f"'{table}'"
+
+
+def _read_file(
+    path: Path, ids: Sequence[str], sep: str | None, numbers: Sequence[str]
+) -> Any:
     import pandas as pd
 
     suffixes = [s.lower() for s in path.suffixes]
@@ -128,6 +149,10 @@ def check_columns(table: Any, columns: list[str], name: str) -> None:
             f'{name} needs at least one row; check that it is the right one '
             '(got 0 rows)'
         )
+
+
+def describe_column(column: str, name: str) -> str:
+    return f"Column '{column}' of {name[0].lower()}{name[1:]}"
 
 
 def check_not_missing(values: Any, name: str) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyg_darec.datasets._table_checks import (
     check_columns,
+    describe_column,
     read_table,
     to_ids,
 )
@@ -39,17 +40,15 @@ def read_reviews(
             (default: :obj:`None`)
 
     Raises:
+        TypeError: If :obj:`table` is neither a table nor a path.
         ValueError: If a column or an id is missing, ids are of several types,
             or the file cannot be read as a table.
         FileNotFoundError: If there is no such file.
     """
-    name = 'the table'
-    if isinstance(table, str | Path):
-        name = f"'{table}'"
-        table = read_table(Path(table), (user, item), sep)
-    check_columns(table, [user, item, text], f'{name[0].upper()}{name[1:]}')
+    table, name = read_table(table, (user, item), sep)
+    check_columns(table, [user, item, text], name)
     columns = [
-        to_ids(table[key], f"Column '{key}' of {name}").tolist()
+        to_ids(table[key], describe_column(key, name)).tolist()
         for key in (user, item)
     ]
     texts = [

@@ -10,6 +10,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_darec.datasets._table_checks import (
     check_columns,
+    describe_column,
     read_table,
     to_ids,
     to_numbers,
@@ -77,9 +78,11 @@ def from_table(
             items. (default: :obj:`('user', 'rates', 'item')`)
 
     Raises:
+        TypeError: If :obj:`table` is neither a table nor a path.
         ValueError: If a column is missing, an id, time or rating is missing
             or of the wrong kind, ids of one column are of several types, no
-            row is left, or the file cannot be read as a table.
+            row is left, the file cannot be read as a table, or
+            :obj:`edge_type` has one type of nodes only.
         FileNotFoundError: If there is no such file.
         ImportError: If :obj:`pandas` is not installed.
     """
@@ -88,26 +91,23 @@ def from_table(
             "'min_rating' needs the column of ratings; pass 'rating' "
             f'(got min_rating={min_rating})'
         )
-    try:
-        import pandas as pd
-    except ImportError as e:
-        raise ImportError(
-            "'from_table' needs pandas and pyarrow; run "
-            "'pip install pyg-darec[table]'"
-        ) from e
-
+    if edge_type[0] == edge_type[-1]:
+        raise ValueError(
+            "'edge_type' needs two types of nodes, which are numbered each on "
+            f'its own (got {edge_type})'
+        )
     numbers = [column for column in (time, rating) if column is not None]
-    if isinstance(table, pd.DataFrame):
-        name = 'The table'
-    else:
-        name = f"'{table}'"
-        table = read_table(Path(table), (user, item), sep, numbers)
+    table, name = read_table(table, (user, item), sep, numbers)
+    import pandas as pd  # only now: the reader says how to install it
+
     chosen = {'user': user, 'item': item, 'time': time, 'rating': rating}
     columns = {key: c for key, c in chosen.items() if c is not None}
     check_columns(table, list(columns.values()), name)
     frame = pd.DataFrame(
         {
-            key: _READERS[key](table[c].reset_index(drop=True), _of(c, name))
+            key: _READERS[key](
+                table[c].reset_index(drop=True), describe_column(c, name)
+            )
             for key, c in columns.items()
         }
     )
@@ -144,10 +144,6 @@ _READERS = {
     'time': to_seconds,
     'rating': to_numbers,
 }
-
-
-def _of(column: str, name: str) -> str:
-    return f"Column '{column}' of {name[0].lower()}{name[1:]}"
 
 
 def _number(values: Any) -> tuple[Any, list[Hashable]]:

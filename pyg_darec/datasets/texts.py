@@ -10,6 +10,7 @@ from torch_geometric.data import HeteroData
 from pyg_darec.datasets._table_checks import (
     check_columns,
     check_not_missing,
+    describe_column,
     read_table,
 )
 from pyg_darec.profiles.cell import to_text
@@ -24,7 +25,7 @@ def attach_texts(
     table: 'pd.DataFrame | str | Path',
     id: str = 'item',
     name: str | None = None,
-    text: list[str] | None = None,
+    text: str | list[str] | None = None,
     missing: str | None = None,
     sep: str | None = None,
     node_type: str = 'item',
@@ -52,8 +53,8 @@ def attach_texts(
         id (str, optional): The column of ids. (default: :obj:`'item'`)
         name (str, optional): The column of names. If :obj:`None`, the first
             one besides :obj:`id`. (default: :obj:`None`)
-        text (list, optional): The columns of texts. If :obj:`None`, all
-            besides :obj:`id`. (default: :obj:`None`)
+        text (str or list, optional): The columns of texts. If :obj:`None`,
+            all besides :obj:`id`. (default: :obj:`None`)
         missing (str, optional): The text of nodes without one. If
             :obj:`None`, all need one. (default: :obj:`None`)
         sep (str, optional): The column separator of a text file. If
@@ -66,6 +67,7 @@ def attach_texts(
         :obj:`data`.
 
     Raises:
+        TypeError: If :obj:`table` is neither a table nor a path.
         ValueError: If nodes have no ids, a column or an id is missing, an id
             has rows that differ, a node has no text, or the file cannot be
             read as a table.
@@ -80,10 +82,8 @@ def attach_texts(
     known_ids = data[node_type].id
     if isinstance(known_ids, Tensor | np.ndarray):
         known_ids = known_ids.tolist()
-    source = 'The table'
-    if isinstance(table, str | Path):
-        source = f"'{table}'"
-        table = read_table(Path(table), (id,), sep)
+    table, source = read_table(table, (id,), sep)
+    text = [text] if isinstance(text, str) else text
     others = [column for column in table.columns if column != id]
     check_columns(table, [id, *(text or ()), *([name] if name else ())], source)
     if not others:
@@ -93,7 +93,7 @@ def attach_texts(
         )
     name, text = name or others[0], text or others
     check_columns(table, [name, *text], source)
-    check_not_missing(table[id], f"Column '{id}' of {source}")
+    check_not_missing(table[id], describe_column(id, source))
 
     rows: dict[str, tuple[int, str, str]] = {}
     columns = [table[column].tolist() for column in (id, name, *text)]

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyg_darec.datasets import from_table
+from pyg_darec.datasets import attach_texts, from_table
+from pyg_darec.datasets.reviews import read_reviews
 from pyg_darec.graph import EDGE_TYPE
 from pyg_darec.transforms import SplitInteractions
 
@@ -206,6 +207,7 @@ def changed(**columns):
     [
         (FRAME, {'user': 'who'}, r"'who'.*\['user', 'item', 'time'"),
         (FRAME, {'time': 'when'}, "'when'"),
+        (FRAME, {'edge_type': ('a', 'b', 'a')}, 'two types of nodes'),
         (FRAME, {'min_rating': 3}, "'min_rating' needs .* 'rating'"),
         (FRAME, {'rating': 'stars', 'min_rating': 6}, 'min_rating=6'),
         (FRAME[:0], {}, 'got 0 rows'),
@@ -285,6 +287,14 @@ def test_bad_files(tmp_path, name, content, message):
     with pytest.raises(ValueError, match=message) as info:
         from_table(path)
     assert str(path) in str(info.value)
+
+
+@pytest.mark.parametrize('read', [from_table, attach_texts, read_reviews])
+def test_what_is_no_table(read):
+    table = {'user': [1], 'item': [2], 'text': ['a']}
+    data = () if read is not attach_texts else (from_table(FRAME),)
+    with pytest.raises(TypeError, match=r"'table' needs .* \(got 'dict'\)"):
+        read(*data, table)
 
 
 def test_no_such_file(tmp_path):

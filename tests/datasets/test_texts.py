@@ -35,6 +35,8 @@ def test_several_columns():
         'title: Red',
         'kind: lamp',
     ]
+    attach_texts(data, table, text='kind', missing='?')
+    assert data['item'].text == ['mug', '?', 'lamp']
 
 
 @pytest.mark.parametrize(
