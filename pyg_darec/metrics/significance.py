@@ -158,6 +158,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     Raises:
         ValueError: If a p-value is not in :math:`[0, 1]`.
     """
+    p_values = list(p_values)  # a series is indexed by its labels
     adjusted = [0.0] * len(p_values)
     largest = 0.0
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])

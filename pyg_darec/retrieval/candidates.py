@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pyg_darec.checks import check_index
 from pyg_darec.retrieval.embedding import check_embeddings
-from pyg_darec.retrieval.nodes import Indices, as_index
+from pyg_darec.retrieval.nodes import Indices, as_index, to_tensor
 from pyg_darec.retrieval.recommendation import Recommendation
 from pyg_darec.retrieval.topk import check_k, masked_topk
 
@@ -123,10 +123,7 @@ def _rank_pairs(
 
 
 def _as_list(values: Any, name: str, num_users: int, num_items: int) -> Tensor:
-    try:
-        index = torch.as_tensor(values)
-    except (TypeError, ValueError, RuntimeError):
-        index = torch.empty(0)
+    index = to_tensor(values)
     if index.dim() != 2:
         return as_index(values, num_items, name, 'item')
     check_index(f"'{name}'", index, num_users, num_items)

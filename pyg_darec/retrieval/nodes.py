@@ -116,10 +116,7 @@ def as_index(values: Indices, size: int, name: str, kind: str) -> Tensor:
         ValueError: If they are no vector of integers from 0 to
             :obj:`size - 1`.
     """
-    try:
-        index = torch.as_tensor(values)
-    except (TypeError, ValueError, RuntimeError):
-        index = torch.empty(())  # refused below
+    index = to_tensor(values)
     if index.dim() == 1 and index.numel() == 0:
         return index.long()
     integral = not (index.is_floating_point() or index.is_complex())
@@ -135,6 +132,18 @@ def as_index(values: Indices, size: int, name: str, kind: str) -> Tensor:
             f'(got {int(unknown[0])})'
         )
     return index.long()
+
+
+def to_tensor(values: Any) -> Tensor:
+    r"""A tensor of what is given as indices; one without a dimension of what
+    cannot be any.
+    """
+    if hasattr(values, '__array__') and not isinstance(values, Tensor):
+        values = np.asarray(values)  # torch asks a series for its label 0
+    try:
+        return torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError):
+        return torch.empty(())
 
 
 def check_kind(kind: Any) -> None:

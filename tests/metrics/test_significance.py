@@ -3,6 +3,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -297,6 +298,7 @@ def test_holm_by_hand() -> None:
     assert got == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, 0.9]) == [1.0, 1.0]
     assert holm([0.2]) == [0.2]
+    assert holm(pd.Series([0.04, 0.01], index=[1, 0])) == [0.04, 0.02]
     assert holm([]) == []
 
 

@@ -1,4 +1,7 @@
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -7,7 +10,12 @@ from retrieval.example import shop
 
 from pyg_darec.graph import BipartiteGraph, as_graph
 from pyg_darec.retrieval import find_nodes
-from pyg_darec.retrieval.nodes import check_kind, node_ids, node_values
+from pyg_darec.retrieval.nodes import (
+    as_index,
+    check_kind,
+    node_ids,
+    node_values,
+)
 
 
 def test_ids_of_mixed_types() -> None:
@@ -67,6 +75,14 @@ def test_values_that_are_no_list() -> None:
     assert node_values(graph, 'user', 'price') is None
     with pytest.raises(ValueError, match=r'\.sizes needs one.*, 5 \(got 2\)'):
         node_values(graph, 'item', 'sizes')
+
+
+@pytest.mark.parametrize('values', [[2, 0], np.array([2, 0]), range(2, -1, -2)])
+def test_indices_of_any_kind(values: Sequence[int]) -> None:
+    for some in (values, pd.Series(values), pd.Series(values, index=[7, 0])):
+        assert as_index(some, 3, 'users', 'user').tolist() == [2, 0]
+    with pytest.raises(ValueError, match="'users' needs to be a list"):
+        as_index(pd.Series(['2']), 3, 'users', 'user')
 
 
 def test_kind() -> None:
