@@ -1,6 +1,6 @@
 import copy
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from torch_geometric.data import HeteroData
@@ -8,6 +8,7 @@ from torch_geometric.data import HeteroData
 from pyg_darec.checks import check_count
 from pyg_darec.graph import EDGE_TYPE, EdgeType
 from pyg_darec.profiles.attach_profiles import attach_profiles
+from pyg_darec.profiles.cell import to_text
 from pyg_darec.profiles.clean_text import clean_text
 from pyg_darec.profiles.profile_store import ProfileStore
 from pyg_darec.profiles.training_pairs import TrainingPairs
@@ -52,16 +53,21 @@ def complete_profiles(
         :obj:`data`.
 
     Raises:
-        ValueError: If an item has no text, or a store was made from other
-            training interactions.
+        ValueError: If an item has no text, texts or names are not one per
+            item, or a store was made from other training interactions.
     """
     check_count(max_items=max_items)
     user, _, item = edge_type
     pairs = TrainingPairs(data, edge_type, seed)
-    texts = _item_texts(data, item, len(pairs.item_ids))
-    names = data[item].get('name', texts)
+    size = len(pairs.item_ids)
+    attr = next((a for a in ('text', 'profile') if a in data[item]), 'text')
+    texts = _values(data, item, attr, size)
+    names = texts
+    if 'name' in data[item]:
+        pair = zip(_values(data, item, 'name', size), texts, strict=True)
+        names = [name or text for name, text in pair]
     chosen = [
-        ', '.join(clean_text(str(names[n])) for n in items[:max_items])
+        ', '.join(clean_text(names[n]) for n in items[:max_items])
         for items in pairs.items_of_users()
     ]
     defaults = {item: texts, user: [text or unknown for text in chosen]}
@@ -73,16 +79,27 @@ def complete_profiles(
         if node_type in (stores or {}):
             written = generated[node_type].profile
             profile = [a or b for a, b in zip(written, profile, strict=True)]
-        data[node_type].profile = list(profile)
+        defaults[node_type] = profile
+    empty = [row for row, text in enumerate(defaults[item]) if not text.strip()]
+    if empty:
+        raise ValueError(
+            f"data['{item}'].{attr} needs a text for each of {size} items; "
+            "write one, or pass 'missing' to 'attach_texts' (got none in "
+            f'{len(empty)} rows, the first of them {empty[0]})'
+        )
+    for node_type, profile in defaults.items():
+        data[node_type].profile = profile
     return data
 
 
-def _item_texts(data: HeteroData, node_type: str, size: int) -> Sequence[Any]:
-    texts: Any = data[node_type].get('text', data[node_type].get('profile'))
-    if not isinstance(texts, list | tuple) or len(texts) != size:
+def _values(
+    data: HeteroData, node_type: str, attr: str, size: int
+) -> list[str]:
+    values: Any = data[node_type].get(attr)
+    if not isinstance(values, list | tuple) or len(values) != size:
+        got = len(values) if isinstance(values, list | tuple) else type(values)
         raise ValueError(
-            f"data['{node_type}'].text needs a list of {size} texts, one per "
-            "item; attach a table with 'attach_texts' "
-            f"(got '{type(texts).__name__}')"
+            f"data['{node_type}'].{attr} needs a list of {size} texts, one "
+            f"per item; attach a table with 'attach_texts' (got {got})"
         )
-    return texts
+    return [to_text(value) for value in values]

@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 import torch
 from torch_geometric.data import HeteroData
@@ -30,3 +31,17 @@ def test_needs_texts():
     del data['item'].text
     with pytest.raises(ValueError, match=r"data\['item'\].text needs a list"):
         complete_profiles(data)
+    data['item'].text = ['A mug.', None, ' ']
+    with pytest.raises(ValueError, match=r'\.text needs .* 2 rows, .* 1\)'):
+        complete_profiles(data)
+    assert 'profile' not in data['user']
+
+
+def test_names():
+    data = make_data()
+    data['item'].name = [float('nan'), 'lamp', '']
+    assert complete_profiles(data)['user'].profile[0] == 'lamp, A mug.'
+    for names in (['mug'], pd.Series(['mug', 'lamp', 'saw'], index=[2, 1, 0])):
+        data['item'].name = names
+        with pytest.raises(ValueError, match=r'\.name needs a list of 3'):
+            complete_profiles(data)
