@@ -37,7 +37,7 @@ class TrainingPairs:
         self, data: HeteroData, edge_type: EdgeType = EDGE_TYPE, seed: int = 0
     ) -> None:
         check_seed(seed)
-        graph = BipartiteGraph.from_data(data, edge_type)
+        graph = BipartiteGraph.from_data(data, edge_type).to('cpu')
         self.split = hash_split(graph)
         self.user_ids = node_ids(data, edge_type[0], graph.num_users)
         self.item_ids = node_ids(data, edge_type[2], graph.num_items)
@@ -85,7 +85,7 @@ class TrainingPairs:
         users, items = WrittenIds(self.user_ids), WrittenIds(self.item_ids)
         out: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
         row, first = -1, None
-        for row, review in enumerate(reviews or ()):
+        for row, review in enumerate(() if reviews is None else reviews):
             user_id, item_id, text = _check_review(row, review)
             first = first or (user_id, item_id)
             user, item = users.find(user_id), items.find(item_id)
@@ -136,7 +136,7 @@ def _times(
     time = store.get('time')
     if not isinstance(time, Tensor) or time.dim() != 1:
         return out
-    user, item = store.edge_index.cpu()
+    user, item = store.edge_index.cpu().long()
     key = graph.edge_index[0] * graph.num_items + graph.edge_index[1]
     place = torch.searchsorted(key, user * graph.num_items + item)
     if len(time) != len(place):

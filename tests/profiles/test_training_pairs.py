@@ -36,6 +36,15 @@ def test_order_of_edges_and_duplicates_do_not_matter():
     assert pairs.split == TrainingPairs(make_data()).split
 
 
+def test_times_of_narrow_indices():
+    """Numbers of pairs need not fit the type of 'edge_index'."""
+    data = make_data([[1, 1], [0, 99]], [1, 2], num_items=100)
+    store = data['user', 'rates', 'item']
+    store.edge_index = store.edge_index.to(torch.int8)
+    pairs = TrainingPairs(data)
+    assert list(pairs.items_of_users()) == [[], [99, 0], []]
+
+
 def test_seed_decides_without_time():
     train = [[0] * 30, list(range(30))]
     data = make_data(train, num_items=30)
@@ -80,6 +89,7 @@ def test_reviews_without_text_are_skipped():
         ([('u0', 100, 3)], "of user 'u0' and item 100, is none"),
         ([('u0', '1oo', 'a')], 'None of the 1 reviews .* like .*u0.*100'),
         ([('u1', 100, 'held out')], 'None of the 1 reviews'),
+        (pd.DataFrame({'user': ['u0']}), r"row 0 is none \(got 'user'\)"),
     ],
 )
 def test_wrong_reviews(reviews, message):
