@@ -72,8 +72,8 @@ def item_prompts(
     sections = ('metadata', 'reviews')
     writer = PromptWriter(template, sections, max_tokens, count_tokens)
     pairs = TrainingPairs(data, edge_type, seed)
-    ids, metadata = pairs.item_ids, metadata or {}
-    if metadata and not any(item_id in metadata for item_id in ids):
+    ids, metadata = pairs.item_ids, {} if metadata is None else metadata
+    if len(metadata) > 0 and not any(item_id in metadata for item_id in ids):
         raise ValueError(
             f"'metadata' knows none of the {len(ids)} items; its keys need "
             f"to be ids as in data['{edge_type[2]}'].id, like {ids[:3]} "

@@ -74,7 +74,7 @@ class Recommendation(NamedTuple):
                 f"'new_users' one id a row (got {len(user_ids)} users for "
                 f'{self.item.size(0)} rows)'
             )
-        extra = list(new_items or [])
+        extra = [] if new_items is None else list(new_items)
         item_ids = [*node_ids(data, 'item'), *extra]
         if self.item.numel() > 0 and int(self.item.max()) >= len(item_ids):
             raise ValueError(

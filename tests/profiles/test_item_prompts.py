@@ -74,6 +74,9 @@ def test_nothing_known():
 def test_metadata_of_other_ids():
     with pytest.raises(ValueError, match=r'none of the 3 items.*got keys.*7'):
         item_prompts(make_data(), {7: 'Mug'}, REVIEWS)
+    table = pd.DataFrame({'item': ['p0'], 'title': ['Mug']})
+    with pytest.raises(ValueError, match=r"got keys like \['item', 'title'\]"):
+        item_prompts(make_data(), table)
 
 
 def test_hostile_texts():

@@ -1,5 +1,6 @@
 import builtins
 
+import numpy as np
 import pytest
 import torch
 from retrieval.example import countdown, shop
@@ -42,7 +43,8 @@ def test_without_ids_and_names() -> None:
 
 def test_new_users_and_items() -> None:
     out = Recommendation(torch.tensor([[5, 0]]), torch.tensor([[2.0, 1.0]]))
-    frame = out.to_frame(shop(), new_users=['me'], new_items=['kettle'])
+    new_items = np.array(['kettle', 'pot'])
+    frame = out.to_frame(shop(), new_users=['me'], new_items=new_items)
     assert frame.user.tolist() == ['me', 'me']
     assert frame.item.tolist() == ['kettle', 'a']
     assert frame.name.isna().tolist() == [True, False]
