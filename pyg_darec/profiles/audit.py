@@ -141,6 +141,7 @@ def _mentions(
     texts = data[kinds[0]].get('profile')
     if names is None or texts is None:
         return None, 0.0
+    names = list(names)  # a series is indexed by its labels
     for name, value, size in (
         ('names', names, graph.num_items),
         (f"data['{kinds[0]}'].profile", texts, graph.num_users),

@@ -69,6 +69,9 @@ def encode_texts(
             vector of one width per text, or a callable is to be cached
             without :obj:`cache_key`.
     """
+    # A series is indexed by its labels.
+    texts = texts if isinstance(texts, str) else list(texts)
+    ids = None if ids is None else list(ids)
     _check_texts(texts, ids, where)
     embed = TextEncoder(encoder, batch_size)
     # What a text is called in messages: the id of its first node.

@@ -1,5 +1,6 @@
 """Columns of a Parquet file as arrays."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -43,20 +44,40 @@ def _to_array(column: Any) -> Any:
     return pc.list_flatten(column).to_numpy().reshape(len(column), -1)
 
 
-def merge_columns(columns: dict[str, Any], where: str) -> dict[str, Any]:
+# What pandas calls the index of a table whose rows were moved.
+_INDEX = re.compile(r'__index_level_\d+__')
+
+
+def merge_columns(
+    columns: dict[str, Any], where: str, has_ids: bool = False
+) -> dict[str, Any]:
     r"""Makes one matrix of a file that has a column for each dimension.
 
+    Args:
+        columns (dict): The columns other than that of ids.
+        where (str): What error messages call the file.
+        has_ids (bool, optional): Whether there is one of ids, so that the
+            nameless index of a table says nothing and is left out.
+            (default: :obj:`False`)
+
     Raises:
-        ValueError: If one of these columns is not floating-point.
+        ValueError: If one of these columns is not floating-point, or an index
+            that may hold the ids.
     """
+    if has_ids:
+        columns = {
+            name: column
+            for name, column in columns.items()
+            if not _INDEX.fullmatch(name)
+        }
     arrays = columns.values()
     if not all(isinstance(x, np.ndarray) and x.ndim == 1 for x in arrays):
         return columns  # one is a column of lists
     for name, column in columns.items():
-        if column.dtype.kind != 'f':
+        if column.dtype.kind != 'f' or _INDEX.fullmatch(name):
             raise ValueError(
-                f"Column '{name}' of {where} is not floating-point; remove "
-                "it, or if it holds the ids, pass its name as 'id_column' "
+                f"Column '{name}' of {where} is no dimension; remove it, or "
+                "if it holds the ids, pass its name as 'id_column' "
                 f'(got dtype {column.dtype})'
             )
     return {'': np.column_stack(list(arrays))} if columns else columns

@@ -77,7 +77,7 @@ def read_embeddings(
         ) from error
     ids = _pop_ids(arrays, id_column, where)
     if path.suffix == '.parquet':
-        arrays = merge_columns(arrays, where)
+        arrays = merge_columns(arrays, where, ids is not None)
     matrix = _pick(arrays, ids is not None, where)
     if not isinstance(matrix, Tensor | np.ndarray | list):
         raise ValueError(

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch_geometric.data import HeteroData
@@ -138,7 +139,8 @@ def test_ids_are_named(leaky):
     data = leaky.clone()
     data['user'].id = [f'u{n}' for n in range(120)]
     data['item'].id = torch.arange(1000, 1240)
-    mention = audit_profiles(data, {}, NAMES).mentions[0]
+    names = pd.Series(NAMES, index=range(len(NAMES), 0, -1))
+    mention = audit_profiles(data, {}, names).mentions[0]
     assert mention.user == 'u0'
     assert mention.name == NAMES[mention.item - 1000]
 

