@@ -1,5 +1,6 @@
 """Checks of input that more than one door makes."""
 
+import operator
 from typing import Any
 
 import torch
@@ -17,35 +18,46 @@ def describe(x: Any) -> str:
     return f'{layout}{x.dtype} of shape {tuple(x.shape)}'
 
 
-def check_weight(**weights: float) -> None:
+def check_weight(**weights: Any) -> None:
     r"""Raises a :class:`ValueError` that names the first argument that is
     not a finite number of at least zero.
     """
     for name, value in weights.items():
-        if not 0 <= value < float('inf'):
+        if isinstance(value, str) or not 0 <= value < float('inf'):
             raise ValueError(
-                f"'{name}' needs to be finite and not negative (got {value})"
+                f"'{name}' needs to be finite and not negative "
+                f'(got {value!r:.80})'
             )
 
 
-def check_positive(**values: float) -> None:
+def check_positive(**values: Any) -> None:
     r"""Raises a :class:`ValueError` that names the first argument that is
     not a finite number above zero.
     """
     for name, value in values.items():
-        if not 0 < value < float('inf'):
+        if isinstance(value, str) or not 0 < value < float('inf'):
             raise ValueError(
-                f"'{name}' needs to be finite and positive (got {value})"
+                f"'{name}' needs to be finite and positive (got {value!r:.80})"
             )
 
 
 def check_count(**counts: int | None) -> None:
     r"""Raises a :class:`ValueError` that names the first argument that is
-    less than one; :obj:`None` is no count and passes.
+    no integer of at least one; :obj:`None` is no count and passes.
     """
     for name, count in counts.items():
-        if count is not None and count < 1:
-            raise ValueError(f"'{name}' needs to be positive (got {count})")
+        if count is not None and as_count(count) < 1:
+            raise ValueError(
+                f"'{name}' needs to be a positive integer (got {count!r:.80})"
+            )
+
+
+def as_count(value: Any) -> int:
+    r"""A plain integer, zero of what is none."""
+    try:
+        return 0 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return 0
 
 
 def check_seed(seed: Any) -> None:

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -54,10 +55,11 @@ def test_numbers() -> None:
     check_weight(a=0, b=1.5)
     check_positive(a=1e-3)
     check_seed(0)
-    for value in (-1, NAN, INF):
-        with pytest.raises(ValueError, match=rf"'b'.*\(got {value}\)"):
+    for value in (-1, NAN, INF, 'a'):
+        got = rf"'b'.*\(got {value!r}\)"
+        with pytest.raises(ValueError, match=got):
             check_weight(a=1, b=value)
-        with pytest.raises(ValueError, match=rf"'b'.*\(got {value}\)"):
+        with pytest.raises(ValueError, match=got):
             check_positive(a=1, b=value)
     with pytest.raises(ValueError, match="'a' needs to be finite and pos"):
         check_positive(a=0)
@@ -67,6 +69,8 @@ def test_numbers() -> None:
 
 
 def test_counts() -> None:
-    check_count(a=1, b=None)
-    with pytest.raises(ValueError, match=r"'b' needs to be positive \(got 0\)"):
-        check_count(a=1, b=0)
+    check_count(a=1, b=None, c=np.int64(1))
+    for count in (0, 1.0, '1', True, torch.ones(2)):
+        got = rf"'b' needs to be a positive integer \(got {count!r:.4}"
+        with pytest.raises(ValueError, match=got):
+            check_count(a=1, b=count)

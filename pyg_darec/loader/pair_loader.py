@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_darec.checks import check_count
 from pyg_darec.graph import Batch, BipartiteGraph, as_graph
 from pyg_darec.loader.in_batch_sampler import InBatchSampler
 from pyg_darec.loader.negative_sampler import NegativeSampler
@@ -73,10 +74,7 @@ class PairLoader:
         negatives: Negatives = 'uniform',
         alpha: float = 0.75,
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(
-                f"'batch_size' needs to be at least 1 (got {batch_size})"
-            )
+        check_count(batch_size=batch_size)
         if negatives not in get_args(Negatives):
             raise ValueError(
                 f"'negatives' needs to be one of {get_args(Negatives)} "

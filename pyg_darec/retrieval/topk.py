@@ -1,12 +1,12 @@
 """Exact top-k over all items, with the items to leave out."""
 
-import operator
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from pyg_darec.checks import as_count
 from pyg_darec.retrieval.chunk_ranking import ChunkRanking
 from pyg_darec.retrieval.embedding import check_embeddings
 
@@ -108,10 +108,7 @@ def check_k(k: int, num_items: int) -> int:
     Raises:
         ValueError: If it is not an integer in :math:`[1, I]`.
     """
-    try:
-        value = 0 if isinstance(k, bool) else operator.index(k)
-    except TypeError:
-        value = 0
+    value = as_count(k)
     if value < 1:
         raise ValueError(f"'k' needs to be a positive integer (got {k!r})")
     if value > num_items:

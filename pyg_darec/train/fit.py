@@ -14,7 +14,7 @@ from torch.nn import Module
 from torch_geometric.data import HeteroData
 from tqdm import tqdm
 
-from pyg_darec.checks import check_seed
+from pyg_darec.checks import check_count, check_positive, check_seed
 from pyg_darec.graph import BipartiteGraph, as_graph
 from pyg_darec.loader import Negatives, PairLoader
 from pyg_darec.nn.models import as_recommender
@@ -161,7 +161,13 @@ def fit(
         FloatingPointError: If a loss or a weight stops being finite.
         OSError: If a checkpoint cannot be written. The one before is intact.
     """
-    _check_arguments(epochs, lr, eval_every, patience, devices)
+    check_count(
+        epochs=epochs,
+        eval_every=eval_every,
+        patience=patience,
+        devices=devices,
+    )
+    check_positive(lr=lr)
     check_seed(seed)
     folder = _run_folder(run_dir, resume)
     fabric = make_fabric(device, devices, precision)
@@ -247,22 +253,6 @@ def fit(
         if folder is not None and rank == 0:
             save_model(model, folder / WEIGHTS)
     return result
-
-
-def _check_arguments(
-    epochs: int, lr: float, eval_every: int, patience: int | None, devices: int
-) -> None:
-    counts = {
-        'epochs': epochs,
-        'eval_every': eval_every,
-        'patience': 1 if patience is None else patience,
-        'devices': devices,
-    }
-    for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f"'{name}' needs to be at least 1 (got {count})")
-    if not 0 < lr < float('inf'):
-        raise ValueError(f"'lr' needs to be positive (got {lr})")
 
 
 def _run_folder(

@@ -280,7 +280,7 @@ def test_wrong_values(a: Any, b: Any, message: str) -> None:
         ({'over': 'items'}, r"'over' needs to be one of .*\(got 'items'\)"),
         ({'test': 'z'}, r"'test' needs to be one of .*\(got 'z'\)"),
         ({'confidence': 95}, r"'confidence'.*between 0 and 1 \(got 95\)"),
-        ({'num_resamples': 0}, r"'num_resamples'.*positive \(got 0\)"),
+        ({'num_resamples': 0}, r"'num_resamples'.*positive integer \(got 0\)"),
         ({'seed': -1}, r"'seed'.*\(got -1\)"),
     ],
 )

@@ -291,7 +291,7 @@ def test_ids_need_to_differ(server, path):
 
 @pytest.mark.parametrize('name', ['max_attempts', 'max_failures'])
 def test_wrong_counts(server, path, name):
-    with pytest.raises(ValueError, match=f"'{name}' needs to be positive"):
+    with pytest.raises(ValueError, match=f"'{name}' needs to be a positive"):
         run(server, path, **{name: 0})
 
 

@@ -88,7 +88,7 @@ def test_hostile_texts():
 
 @pytest.mark.parametrize('name', ['max_tokens', 'max_reviews'])
 def test_wrong_counts(name):
-    with pytest.raises(ValueError, match=f"'{name}' needs to be positive"):
+    with pytest.raises(ValueError, match=f"'{name}' needs to be a positive"):
         item_prompts(make_data(), METADATA, **{name: 0})
 
 

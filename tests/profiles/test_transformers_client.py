@@ -202,7 +202,9 @@ def test_wrong_arguments(model, tokenizer):
     with pytest.raises(ValueError, match="'name' is needed"):
         TransformersClient(model, tokenizer)
     for name in ('batch_size', 'max_completion_tokens'):
-        with pytest.raises(ValueError, match=f"'{name}' needs to be positive"):
+        with pytest.raises(
+            ValueError, match=f"'{name}' needs to be a positive"
+        ):
             TransformersClient('x', **{name: 0})
 
 

@@ -241,6 +241,7 @@ def test_lazy_adam_is_adam_where_every_row_has_a_gradient(graph, tiny):
     ('kwargs', 'match'),
     [
         ({'epochs': 0}, r"'epochs' .* \(got 0\)"),
+        ({'epochs': 2.5}, r"'epochs' .* integer \(got 2.5\)"),
         ({'eval_every': 0}, r"'eval_every' .* \(got 0\)"),
         ({'patience': 0}, r"'patience' .* \(got 0\)"),
         ({'batch_size': 0}, r"'batch_size' .* \(got 0\)"),
