@@ -10,7 +10,13 @@ from pyg_darec.graph import BipartiteGraph, as_graph
 from pyg_darec.nn.functional import normalize
 from pyg_darec.retrieval.embedding import compute_embeddings
 from pyg_darec.retrieval.explanation import Explanation, Reason
-from pyg_darec.retrieval.nodes import Indices, as_index, node_ids, node_values
+from pyg_darec.retrieval.nodes import (
+    Indices,
+    as_index,
+    node_ids,
+    node_values,
+    to_tensor,
+)
 
 _TEXTS = ('profile', 'name')
 
@@ -62,8 +68,9 @@ def explain(
     graph = as_graph(data)
     check_count(k=k)
     owner = int(as_index([user], graph.num_users, 'user', 'user'))
-    if isinstance(items, Tensor):
-        items = items[items != -1]
+    index = to_tensor(items)
+    if index.dim() == 1:
+        items = index[index != -1]
     targets = as_index(items, graph.num_items, 'items', 'item')
     if 'item' not in graph.llm_x:
         raise ValueError(

@@ -78,7 +78,8 @@ def test_nothing_to_compare_with() -> None:
     assert out.reasons == ()
     assert 'no training interactions' in str(out)
     nothing_left = recommend(countdown(), shop(), [1], k=2).item[0]
-    assert explain(countdown(), shop(), 1, nothing_left) == []
+    for items in (nothing_left, nothing_left.tolist()):
+        assert explain(countdown(), shop(), 1, items) == []
 
 
 def test_bad_arguments() -> None:
@@ -87,6 +88,8 @@ def test_bad_arguments() -> None:
         explain(Mean(), data, 3, [0])
     with pytest.raises(ValueError, match=r"'items' .*0 to 4 \(got 5\)"):
         explain(Mean(), data, 0, [5])
+    with pytest.raises(ValueError, match=r"'items' .* vector .*\(got 3\)"):
+        explain(Mean(), data, 0, 3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"'k'.*\(got 0\)"):
         explain(Mean(), data, 0, [0], k=0)
     del data['item'].llm_x
