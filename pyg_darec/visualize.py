@@ -78,15 +78,9 @@ def plot_parts(
 
     .. code-block:: python
 
-        figure = plot_parts(
-            {
-                'collaborative, specific': cf_specific,
-                'collaborative, shared': cf_shared,
-                'LLM, specific': llm_specific,
-                'LLM, shared': llm_shared,
-            },
-            cluster_by='LLM, shared',
-        )
+        model = DaRecAlign(backbone, llm_dim, preset='paper')
+        items = {k: item for k, (user, item) in model.parts(data).items()}
+        figure = plot_parts(items, cluster_by='llm_shared')
         figure.savefig('parts.png')
 
     Args:
