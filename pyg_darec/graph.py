@@ -190,7 +190,20 @@ class BipartiteGraph:
         Args:
             user (torch.Tensor): User embeddings :math:`(U, d)`.
             item (torch.Tensor): Item embeddings :math:`(I, d)`.
+
+        Raises:
+            ValueError: If there is not one embedding per user and per item.
         """
+        # Sparse products of torch would read past the end.
+        if (*user.shape[:-1], *item.shape[:-1]) != (
+            self.num_users,
+            self.num_items,
+        ):
+            raise ValueError(
+                f"'user' and 'item' need one row for each of {self.num_users} "
+                f'users and {self.num_items} items (got shapes '
+                f'{tuple(user.shape)} and {tuple(item.shape)})'
+            )
         # Half-precision sparse products exist on no CPU, and lose accuracy
         # in long sums everywhere.
         half = user.dtype in (torch.float16, torch.bfloat16)

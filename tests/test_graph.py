@@ -68,6 +68,17 @@ def test_gradcheck_in_inputs_and_weights() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ('user', 'item'), [((4, 2), (3, 2)), ((3, 2), (5, 2)), ((3,), (4,))]
+)
+def test_embeddings_of_other_nodes(
+    user: tuple[int, ...], item: tuple[int, ...]
+) -> None:
+    graph = BipartiteGraph(torch.tensor([[0, 1, 2], [0, 3, 1]]), 3, 4)
+    with pytest.raises(ValueError, match=r'3 users and 4 items \(got shapes'):
+        graph.propagate(torch.ones(user), torch.ones(item))
+
+
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_half_precision(dtype: torch.dtype) -> None:
     graph = make(6, 7, 30)
