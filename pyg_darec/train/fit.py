@@ -3,6 +3,7 @@
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -248,6 +249,12 @@ def fit(
             best_value = result.best_metrics.get(str(monitor), math.nan)
             bar.set_postfix(refresh=False, loss=row['loss'], best=best_value)
 
+        if not net.is_ready(len(result.history)):
+            warnings.warn(
+                f"'{type(model).__name__}' trains something else first and "
+                "cannot be judged yet; raise 'epochs' "
+                f'(got {len(result.history)})'
+            )
         model.load_state_dict(best)
         net.eval()
         if folder is not None and rank == 0:

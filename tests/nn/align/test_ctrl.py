@@ -225,6 +225,12 @@ def test_default_patience_outlasts_the_first_stage() -> None:
     assert result.history[-1]['epoch'] > model.warm_up
 
 
+def test_a_first_stage_alone_is_told() -> None:
+    model = CTRLAlign(plain(), 12, warm_up=2)
+    with pytest.warns(UserWarning, match=r"'epochs' \(got 2\)"):
+        fit(model, DATA, 2, device='cpu', progress=False)
+
+
 def test_open_widths() -> None:
     data = random_data()
     data['user'].x, data['item'].x = torch.randn(30, 7), torch.randn(20, 9)
