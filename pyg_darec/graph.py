@@ -142,7 +142,7 @@ class BipartiteGraph:
                     f"set data['{node_type}'].num_nodes"
                 )
             if 'num_nodes' not in node and 'x' not in node:
-                sizes.append(node[llm_attr].size(0))
+                sizes.append(len(node[llm_attr]))
             else:
                 sizes.append(int(node.num_nodes))
         return cls(

@@ -181,6 +181,9 @@ def test_from_incomplete_data() -> None:
         as_graph(data)
     data['item'].llm_x = torch.randn(7, 3)
     assert as_graph(data).num_items == 7
+    data['item'].llm_x = data['item'].llm_x.numpy()
+    with pytest.raises(ValueError, match=r"7 rows .got 'ndarray'"):
+        as_graph(data)
     del data[RATES].edge_index
     data[RATES].time = torch.tensor([3])
     with pytest.raises(ValueError, match="has no 'edge_index'"):

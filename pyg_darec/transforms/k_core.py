@@ -4,6 +4,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
+from pyg_darec.checks import as_count
 from pyg_darec.graph import EDGE_TYPE, EdgeType
 from pyg_darec.transforms.relation import (
     check_hetero,
@@ -38,8 +39,8 @@ class KCore(BaseTransform):
     def __init__(
         self, k: int | tuple[int, int], edge_type: EdgeType = EDGE_TYPE
     ) -> None:
-        self.k = (k, k) if isinstance(k, int) else k
-        if len(self.k) != 2 or min(self.k) < 1:
+        self.k = tuple(k) if isinstance(k, tuple | list) else (k, k)
+        if len(self.k) != 2 or min(map(as_count, self.k)) < 1:
             raise ValueError(
                 "'k' needs to be a positive number, or one for users and one "
                 f'for items (got {k})'

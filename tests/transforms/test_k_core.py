@@ -103,7 +103,7 @@ def test_repr():
     assert str(KCore((10, 5))) == 'KCore((10, 5))'
 
 
-@pytest.mark.parametrize('k', [0, -1, (1, 0), (1, 2, 3)])
+@pytest.mark.parametrize('k', [0, -1, 1.5, '2', (1, 0), (1, 2, 3)])
 def test_wrong_k(k):
     with pytest.raises(ValueError, match=r"'k' needs to be .*\(got "):
         KCore(k)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from pyg_darec.checks import check_embeddings
+from pyg_darec.checks import check_embeddings, describe, is_dense
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.company import KINDS
@@ -177,10 +177,11 @@ class InjectingAligner(Aligner):
                 "the model on them, or call 'model(data)' once where it was "
                 f'loaded (got {graph})'
             )
-        if llm_x.dim() != 2 or llm_x.size(1) != self.llm_dim:
+        is_matrix = is_dense(llm_x) and llm_x.dim() == 2
+        if not is_matrix or llm_x.size(1) != self.llm_dim:
             raise ValueError(
-                f"'llm_x' needs shape (N, {self.llm_dim}) "
-                f'(got {tuple(llm_x.shape)})'
+                f"'llm_x' needs to be a tensor of shape (N, {self.llm_dim}) "
+                f'(got {describe(llm_x)})'
             )
         check_embeddings(f'new {kind}', llm_x, llm_x.size(0))
         with evaluating(self):

@@ -340,8 +340,10 @@ def test_new_nodes_by_their_profiles() -> None:
     nearest = torch.cdist(new, means).argmin(dim=1)
     assert (nearest == torch.arange(20) % 5).float().mean() > 0.8
     assert model.embed_profiles(data['user'].llm_x[:3], 'user').shape == (3, 8)
-    with pytest.raises(ValueError, match=r"'llm_x' needs shape \(N, 12\)"):
-        model.embed_profiles(torch.randn(2, 5))
+    for bad in (torch.randn(2, 5), torch.randn(2, 12).numpy()):
+        match = r"'llm_x' needs to be a tensor of shape \(N, 12\)"
+        with pytest.raises(ValueError, match=match):
+            model.embed_profiles(bad)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match='not finite'):
         model.embed_profiles(torch.full((2, 12), torch.nan))
     with pytest.raises(ValueError, match=r"'kind'.*got 'items'"):
