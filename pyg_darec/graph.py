@@ -37,13 +37,14 @@ class BipartiteGraph:
         num_users (int): The number of users :math:`U`.
         num_items (int): The number of items :math:`I`.
         llm_x (dict, optional): LLM profile embeddings of :obj:`'user'` and
-            :obj:`'item'`.
+            :obj:`'item'`. (default: :obj:`None`)
         edge_label_index (dict, optional): Held-out interactions, keyed
-            by :obj:`'val'` and :obj:`'test'`.
+            by :obj:`'val'` and :obj:`'test'`. (default: :obj:`None`)
         edge_type (tuple, optional): The relation that the interactions came
             from. (default: :obj:`('user', 'rates', 'item')`)
         source (HeteroData, optional): What the graph was built from, for
             foreign models that read more than interactions.
+            (default: :obj:`None`)
 
     Shapes:
         - **edge_index:** :math:`(2, E)`, of any integer dtype
