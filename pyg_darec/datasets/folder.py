@@ -17,7 +17,7 @@ from torch_geometric.data import HeteroData
 from pyg_darec.checks import describe, is_dense
 from pyg_darec.graph import EDGE_TYPE
 from pyg_darec.io.folder import MANIFEST, read_folder, write_folder
-from pyg_darec.io.json_lines import read_lines, to_plain, write_lines
+from pyg_darec.io.json_lines import read_lines, to_plain
 from pyg_darec.transforms import AttachProfileEmbeddings
 
 FORMAT = 'pyg_darec.data.1'
@@ -99,10 +99,7 @@ def save_data(
         # Not 'save_file': it leaves a file of its own behind after a kill.
         writer.add(TENSORS).write_bytes(save(tensors))
         for file, values in lists.items():
-            try:
-                write_lines(writer.add(file), values)
-            except TypeError as e:
-                raise TypeError(f"'{file}': {e}") from None
+            writer.add_lines(file, values)
 
 
 def load_data(

@@ -3,12 +3,13 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pyg_darec.io.atomic import atomic_write
+from pyg_darec.io.json_lines import write_lines
 
 MANIFEST = 'manifest.json'
 
@@ -33,6 +34,17 @@ class FolderWriter:
         path = self._stack.enter_context(atomic_write(self.folder / name))
         self.written[name] = path
         return path
+
+    def add_lines(self, name: str, values: Sequence[Any]) -> None:
+        r"""Writes a list to the file :obj:`name`, one value a line.
+
+        Raises:
+            TypeError: If a value cannot be written, naming file and position.
+        """
+        try:
+            write_lines(self.add(name), values)
+        except TypeError as e:
+            raise TypeError(f"'{name}': {e}") from None
 
 
 @contextmanager

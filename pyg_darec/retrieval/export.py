@@ -16,7 +16,6 @@ from torch_geometric.data import HeteroData
 from pyg_darec.checks import check_count
 from pyg_darec.graph import BipartiteGraph, as_graph
 from pyg_darec.io.folder import MANIFEST, check_folder, write_folder
-from pyg_darec.io.json_lines import write_lines
 from pyg_darec.retrieval.embedding import compute_embeddings
 from pyg_darec.retrieval.faiss_index import (
     build_index,
@@ -150,7 +149,7 @@ def export(
                 tensor = x[kind].detach().to('cpu', copy=True).contiguous()
                 path = writer.add(f'{kind}.safetensors')
                 path.write_bytes(save({'embedding': tensor}))
-                write_lines(writer.add(f'{kind}.id.jsonl'), ids[kind])
+                writer.add_lines(f'{kind}.id.jsonl', ids[kind])
             if kind in tables:
                 _write_parquet(tables[kind], writer.add(f'{kind}.parquet'))
         if built is not None:

@@ -177,6 +177,13 @@ def test_ids_of_mixed_types_fit_no_column(tmp_path):
     assert not (tmp_path / 'out').exists()
 
 
+def test_ids_that_are_no_text_or_number(tmp_path):
+    data = shop()
+    data['item'].id = [(n, n) for n in range(5)]
+    with pytest.raises(TypeError, match=r"'item\.id\.jsonl': .*'tuple'.* 0"):
+        export(countdown(), data, tmp_path / 'out')
+
+
 def test_embeddings_that_are_not_finite(tmp_path):
     model, data = random()
     model.item[7, 3] = torch.nan
