@@ -1,5 +1,7 @@
 """Why an item is recommended."""
 
+import copy
+
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
@@ -17,6 +19,7 @@ from pyg_darec.retrieval.nodes import (
     node_values,
     to_tensor,
 )
+from pyg_darec.transforms.relation import keep_edges
 
 _TEXTS = ('profile', 'name')
 
@@ -145,9 +148,10 @@ def _without(graph: BipartiteGraph, user: int, item: int) -> BipartiteGraph:
     """The graph without one interaction, for models of any kind."""
     source = graph.source
     if source is not None:
+        source = copy.copy(source)
         pairs = source[graph.edge_type].edge_index
         keep = (pairs[0] != user) | (pairs[1] != item)
-        source = source.edge_subgraph({graph.edge_type: keep})
+        keep_edges(source, graph.edge_type, keep.nonzero().flatten())
     pairs = graph.edge_index
     return BipartiteGraph(
         pairs[:, (pairs[0] != user) | (pairs[1] != item)],

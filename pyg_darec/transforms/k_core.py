@@ -10,6 +10,7 @@ from pyg_darec.transforms.relation import (
     check_hetero,
     check_relation,
     held_out_keys,
+    keep_edges,
     take,
 )
 
@@ -109,10 +110,8 @@ def _keep_edges(
         edge &= keep[kind][store.edge_index[row].long()]
         new_number = keep[kind].cumsum(0) - 1
         index[row] = new_number[store.edge_index[row].long()]
-    position = edge.nonzero().flatten()
-    for key in store.edge_attrs():
-        value = index if key == 'edge_index' else store[key]
-        store[key] = take(value, position, data.__cat_dim__(key, value, store))
+    store.edge_index = index
+    keep_edges(data, edge_type, edge.nonzero().flatten())
 
 
 def _keep_nodes(data: HeteroData, node_type: str, mask: Tensor) -> None:

@@ -73,6 +73,14 @@ def held_out_keys(data: HeteroData, edge_type: EdgeType) -> list[str]:
     return [k for k in data[edge_type] if k.endswith('edge_label_index')]
 
 
+def keep_edges(data: HeteroData, edge_type: EdgeType, index: Tensor) -> None:
+    r"""Selects interactions of a relation, with all that belongs to them."""
+    store = data[edge_type]
+    for key in store.edge_attrs():
+        value = store[key]
+        store[key] = take(value, index, data.__cat_dim__(key, value, store))
+
+
 def take(value: Any, index: Tensor, dim: int = 0) -> Any:
     r"""Selects along :obj:`dim` of a tensor or array, or from a list."""
     if isinstance(value, Tensor):

@@ -60,10 +60,11 @@ def test_attributes_of_interactions_follow() -> None:
         def forward(self, data: HeteroData) -> tuple[Tensor, Tensor]:
             num = data[RATES].edge_index.size(1)
             assert data[RATES].time.numel() == num
+            assert len(data[RATES].review) == num
             return super().forward(data)
 
     data = shop()
-    data[RATES].time = torch.arange(7)
+    data[RATES].time, data[RATES].review = torch.arange(7), list('abcdefg')
     explain(Checking(), data, 0, [0])
     assert data[RATES].time.numel() == 7
 
