@@ -204,7 +204,7 @@ def _load_model(name: str) -> 'SentenceTransformer':
         raise ValueError(
             f"No sentence-transformers model '{name}' can be loaded; check "
             'the name and the connection, or pass the path of a local model '
-            "folder or a callable 'list[str] -> array' as 'encoder' "
+            "folder or a callable such as a 'TfidfEncoder' as 'encoder' "
             f'(got {type(error).__name__}: {first_line})'
         ) from error
 

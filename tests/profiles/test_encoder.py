@@ -56,7 +56,9 @@ def test_unreachable_model(monkeypatch):
 
 
 def test_broken_model_folder(model_folder):
-    with pytest.raises(ValueError, match=r'model .* can be loaded.*\(got '):
+    with pytest.raises(
+        ValueError, match=r'model .* can be loaded.*TfidfE.*\(got '
+    ):
         TextEncoder(model_folder)(['a'])
 
 
