@@ -16,7 +16,9 @@ Indices: TypeAlias = Sequence[int] | Tensor
 
 
 def find_nodes(
-    data: HeteroData | BipartiteGraph, ids: Sequence[Any], kind: Kind = 'user'
+    data: HeteroData | BipartiteGraph,
+    ids: Sequence[Any] | Tensor,
+    kind: Kind = 'user',
 ) -> Tensor:
     r"""The indices of nodes that are given by their original ids, as
     :func:`~pyg_darec.datasets.from_table` keeps them.
@@ -32,14 +34,16 @@ def find_nodes(
     Args:
         data (torch_geometric.data.HeteroData or BipartiteGraph): The graph.
             Where it has no ids, the indices are the ids.
-        ids (Sequence): The ids.
+        ids (Sequence or torch.Tensor): The ids.
         kind (str, optional): Whose ids, :obj:`'user'` or :obj:`'item'`.
             (default: :obj:`'user'`)
 
     Raises:
         ValueError: If an id is unknown or belongs to several nodes, naming
-            the first.
+            the first, or :obj:`ids` is a single text.
     """
+    if isinstance(ids, str):  # its letters may be ids
+        raise ValueError(f"'ids' needs to be a list of ids (got {ids!r})")
     known = node_ids(data, kind)
     exact: dict[Any, list[int]] = defaultdict(list)
     written: dict[str, list[int]] = defaultdict(list)
@@ -48,7 +52,7 @@ def find_nodes(
         exact[type(value), value].append(index)
         written[str(value)].append(index)
     out = []
-    for value in ids:
+    for value in ids.tolist() if isinstance(ids, Tensor) else ids:
         value = value.item() if isinstance(value, np.generic) else value
         found = exact.get((type(value), value), [])
         if not found and isinstance(value, str):

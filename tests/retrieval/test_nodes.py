@@ -39,6 +39,9 @@ def test_without_ids_indices_are_ids() -> None:
     graph = BipartiteGraph(torch.tensor([[0], [1]]), 2, 3)
     assert find_nodes(graph, [1, '0']).tolist() == [1, 0]
     assert list(node_ids(graph, 'item')) == [0, 1, 2]
+    assert find_nodes(graph, torch.tensor([1, 0])).tolist() == [1, 0]
+    with pytest.raises(ValueError, match=r"list of ids \(got '10'\)"):
+        find_nodes(graph, '10')
 
 
 @given(st.lists(st.text() | st.integers(), unique_by=str, max_size=9))
