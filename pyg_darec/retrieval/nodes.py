@@ -126,8 +126,8 @@ def as_index(values: Indices, size: int, name: str, kind: str) -> Tensor:
     integral = not (index.is_floating_point() or index.is_complex())
     if index.dim() != 1 or not integral or index.dtype == torch.bool:
         raise ValueError(
-            f"'{name}' needs to be a list or vector of {kind} indices "
-            f'(got {values!r:.200})'
+            f"'{name}' needs to be a list or vector of {kind} indices; "
+            f"'find_nodes' finds them by id (got {values!r:.200})"
         )
     unknown = index[(index < 0) | (index >= size)]
     if unknown.numel() > 0:

@@ -84,7 +84,8 @@ def test_values_that_are_no_list() -> None:
 def test_indices_of_any_kind(values: Sequence[int]) -> None:
     for some in (values, pd.Series(values), pd.Series(values, index=[7, 0])):
         assert as_index(some, 3, 'users', 'user').tolist() == [2, 0]
-    with pytest.raises(ValueError, match="'users' needs to be a list"):
+    match = r"'users' needs to be a list .* 'find_nodes' .*\(got "
+    with pytest.raises(ValueError, match=match):
         as_index(pd.Series(['2']), 3, 'users', 'user')
 
 
