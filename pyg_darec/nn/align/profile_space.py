@@ -59,15 +59,22 @@ class ProfileSpace(Module):
     and else 0. The first factor is 0 for noise and 1 for any agreement that
     is no chance; the second shrinks what is sure, but little.
 
-    A text about a user that lists the user's items agrees with the
-    interactions whatever it says. So profiles that are predicted by the means
-    of those of the other side are trusted at most twice as much as these: with
-    :math:`e` the first factor of the share of variance that a linear map of
-    these means predicts, instead of the mean cosine,
+    Some profiles agree with interactions and say nothing that is of use, so
+    the trust has limits:
 
-    .. math::
-        t_u \leftarrow t_u - e_u \max(0, t_u - 2 t_i), \quad
-        t_i \leftarrow t_i - e_i \max(0, t_i - 2 t_u).
+    - Popular nodes have popular neighbours, and components that one side chose
+      make nodes of the other alike that have them in common. So it is at most
+      three times what it is by random directions in place of components, where
+      profiles are shuffled among nodes of like degree.
+    - A text about a user that lists the user's items agrees with the
+      interactions whatever it says. With the share :math:`s` of the variance
+      of profiles, of that which shuffled ones leave, that is predicted by the
+      means of the other side's over neighbours, and
+      :math:`e = \min(1, s / 0.2)`,
+
+      .. math::
+          t_u \leftarrow t_u - e_u \max(0, t_u - 3 t_i), \quad
+          t_i \leftarrow t_i - e_i \max(0, t_i - 3 t_u).
 
     Each side counts in proportion, :math:`r_u = t_u / \max(t_u, t_i)`, and the
     larger trust is that in the result.
@@ -111,13 +118,9 @@ class ProfileSpace(Module):
         is_new = is_first or (self.training and not self.knows(graph))
         if is_new:
             self._fit_components(graph)
-        # One after the other: centred profiles are as large as profiles.
-        pair = (
-            self._centred(graph, 0) @ self.basis,
-            self._centred(graph, 1) @ self.basis,
-        )
+        pair = self._project(graph, self.basis)
         if is_new:
-            self._fit_trust(graph, *pair)
+            self._fit_trust(graph, pair)
         if self.trust.max() <= 0:
             return None
         pair = self._mix(graph, *pair)
@@ -152,11 +155,16 @@ class ProfileSpace(Module):
         self.basis.copy_(vectors[:, -self.basis.size(1) :].flip(dims=[1]))
 
     def _fit_trust(
-        self, graph: BipartiteGraph, user: Tensor, item: Tensor
+        self, graph: BipartiteGraph, pair: tuple[Tensor, Tensor]
     ) -> None:
-        # The first ones tell as much, and this propagates them many times.
+        # The first ones tell as much, and are propagated many times. They tell
+        # of interactions if the profiles of either side do.
         r = self.rank
-        trust = trust_in(graph, user[:, :r], item[:, :r])
+        main = pair[0][:, :r], pair[1][:, :r]
+        generator = torch.Generator().manual_seed(0)
+        blind = torch.randn(self.basis.size(0), r, generator=generator)
+        blind = blind.to(self.basis)
+        trust = trust_in(graph, main, self._project(graph, blind))
         is_known = [kind in graph.llm_x for kind in KINDS]
         known = torch.tensor(is_known, device=trust.device)
         self.trust.copy_(trust.where(known, _UNKNOWN))
@@ -165,7 +173,9 @@ class ProfileSpace(Module):
                 warnings.warn(
                     f'The profiles of {kind}s do not agree with the '
                     'interactions (trust 0) and are left out; check that the '
-                    f"rows of 'llm_x' are in the order of the {kind}s"
+                    f"rows of 'llm_x' are in the order of the {kind}s, and "
+                    'say more than how popular a node is or what it '
+                    'interacted with'
                 )
 
     def _fit_maps(
@@ -176,6 +186,12 @@ class ProfileSpace(Module):
         for n, found in enumerate(maps):
             if found is not None:
                 self.canonical[n] = found
+
+    def _project(
+        self, graph: BipartiteGraph, basis: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        # One after the other: centred profiles are as large as profiles.
+        return self._centred(graph, 0) @ basis, self._centred(graph, 1) @ basis
 
     def _centred(self, graph: BipartiteGraph, n: int) -> Tensor:
         size = (graph.num_users, graph.num_items)[n]
