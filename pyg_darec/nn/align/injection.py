@@ -1,3 +1,4 @@
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -17,6 +18,7 @@ from pyg_darec.sparse import CSR, Matrix, SymmetricProduct
 # leaves less to the embeddings of the model.
 _START = 2.0
 _UNKNOWN = 0.0
+_ROUNDING = 1e-3
 
 
 class Profiles(NamedTuple):
@@ -44,6 +46,11 @@ class ProfileInjection(LazyModuleMixin, Module):
     nearest to that of the other, by :math:`d(\mathbf{Z})` there, and
     :math:`s_{vu}` is the cosine of these, divided by the square roots of the
     sums at both. Where :math:`t = 0`, embeddings pass through unchanged.
+
+    Few distinct profiles, or narrow ones, have fewer than :math:`r`
+    directions. They would be longer in each of them and drown the model
+    there, so they are shortened by the square root of the share of those that
+    they have.
 
     Models differ in how much of their input arrives at their output: with the
     mean of four layers, it is a quarter of their sum. What profiles add would
@@ -75,6 +82,7 @@ class ProfileInjection(LazyModuleMixin, Module):
         num_neighbors: int,
     ) -> None:
         super().__init__()
+        self.rank = rank
         self.profile_weight = profile_weight
         self.neighbor_weight = neighbor_weight
         self.num_neighbors = num_neighbors
@@ -215,14 +223,16 @@ class ProfileInjection(LazyModuleMixin, Module):
             return {}
         trust = float(self.space.trust.max())
         weight = trust * self.neighbor_weight
-        out = {}
-        for kind, x, reduced in zip(
-            KINDS, pair, self.space.reduce(*pair), strict=True
-        ):
+        both, out = self.space.reduce(*pair), {}
+        # Each direction is as long as it is among as many as there should be.
+        width = max(_num_directions(x) for x in both)
+        shortened = math.sqrt(width / self.rank)
+        for kind, x, reduced in zip(KINDS, pair, both, strict=True):
             near = None
             if weight > 0 and self.num_neighbors > 0:
                 near = _neighbors(x, self.num_neighbors, weight)
-            out[kind] = Profiles(trust * self.profile_weight * reduced, near)
+            length = trust * self.profile_weight * shortened
+            out[kind] = Profiles(length * reduced, near)
         return out
 
 
@@ -288,6 +298,12 @@ class Prepared(NamedTuple):
 
 def _sources(graph: BipartiteGraph) -> dict[str, Tensor]:
     return {**graph.llm_x, 'edge_index': graph.edge_index}
+
+
+def _num_directions(x: Tensor) -> int:
+    """Of the columns, those that are more than rounding."""
+    size = x.norm(dim=0)
+    return int((size > _ROUNDING * size.max()).sum())
 
 
 def _neighbors(x: Tensor, k: int, weight: float) -> Matrix:

@@ -133,6 +133,27 @@ def test_equals_the_formula(k: int) -> None:
         assert torch.allclose(got, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize('kind', ['narrow', 'few'])
+def test_few_directions_are_no_longer(kind: str) -> None:
+    """Each has the length that it has among as many as there should be."""
+    data, width = telling_data(), 12
+    if kind == 'few':
+        taste, width = torch.eye(5, 12), 4  # a direction less, as centred
+        for name in KINDS:
+            data[name].llm_x = taste[torch.arange(data[name].num_nodes) % 5]
+    length = {}
+    for rank in (width, 9 * width):
+        torch.manual_seed(0)
+        backbone = LightGCN.from_data(data, 8, edge_dropout=0.0)
+        model = DaRecAlign(backbone, 12, rank=rank)
+        model(data)
+        assert model.injection is not None
+        profiles = model.injection.prepare(as_graph(data))
+        length[rank] = [profiles[kind].x.norm() for kind in KINDS]
+    for few, many in zip(*length.values(), strict=True):
+        torch.testing.assert_close(many, few / 3)
+
+
 def shuffled(data: HeteroData) -> HeteroData:
     for kind in ('user', 'item'):
         order = torch.randperm(data[kind].num_nodes)
