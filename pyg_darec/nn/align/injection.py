@@ -18,7 +18,6 @@ from pyg_darec.sparse import CSR, Matrix, SymmetricProduct
 # leaves less to the embeddings of the model.
 _START = 2.0
 _UNKNOWN = 0.0
-_ROUNDING = 1e-3
 
 
 class Profiles(NamedTuple):
@@ -223,15 +222,16 @@ class ProfileInjection(LazyModuleMixin, Module):
             return {}
         trust = float(self.space.trust.max())
         weight = trust * self.neighbor_weight
-        both, out = self.space.reduce(*pair), {}
         # Each direction is as long as it is among as many as there should be.
-        width = max(_num_directions(x) for x in both)
-        shortened = math.sqrt(width / self.rank)
-        for kind, x, reduced in zip(KINDS, pair, both, strict=True):
+        length = trust * self.profile_weight
+        length *= math.sqrt(self.space.num_directions / self.rank)
+        out = {}
+        for kind, x, reduced in zip(
+            KINDS, pair, self.space.reduce(*pair), strict=True
+        ):
             near = None
             if weight > 0 and self.num_neighbors > 0:
                 near = _neighbors(x, self.num_neighbors, weight)
-            length = trust * self.profile_weight * shortened
             out[kind] = Profiles(length * reduced, near)
         return out
 
@@ -298,12 +298,6 @@ class Prepared(NamedTuple):
 
 def _sources(graph: BipartiteGraph) -> dict[str, Tensor]:
     return {**graph.llm_x, 'edge_index': graph.edge_index}
-
-
-def _num_directions(x: Tensor) -> int:
-    """Of the columns, those that are more than rounding."""
-    size = x.norm(dim=0)
-    return int((size > _ROUNDING * size.max()).sum())
 
 
 def _neighbors(x: Tensor, k: int, weight: float) -> Matrix:

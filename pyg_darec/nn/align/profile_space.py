@@ -21,6 +21,7 @@ _OF_USERS = 0.5
 # The number of principal components in which what is in common is sought.
 _COMPONENTS = 256
 _UNKNOWN = -1.0
+_ROUNDING = 1e-3
 
 
 class ProfileSpace(Module):
@@ -133,6 +134,15 @@ class ProfileSpace(Module):
     def reduce(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
         r"""What both sides of :meth:`forward` have in common."""
         return user @ self.canonical[0].t(), item @ self.canonical[1].t()
+
+    @property
+    def num_directions(self) -> int:
+        r"""The number of directions of :math:`\mathbf{x}` that are more than
+        rounding.
+        """
+        size = self.canonical.norm(dim=-1)
+        is_there = size > _ROUNDING * size.amax(dim=1, keepdim=True)
+        return int(is_there.sum(dim=1).max())
 
     def knows(self, graph: BipartiteGraph) -> bool:
         r"""Whether it has seen all kinds of profiles of :obj:`graph`."""

@@ -21,8 +21,8 @@ _LIKE = 20
 # Of the directions in which profiles are predicted, in the mean of all.
 _PENALTY = 0.01
 # The share of the variance, of that left by shuffled ones, from which on the
-# other side's profiles are what vectors are made of. They predict up to 0.2 of
-# profiles that have texts of their own, and more than 0.5 of lists of items.
+# other side's profiles are what vectors are made of. Of generated profiles with
+# texts of their own they predicted .02 to .2, of lists of items .2 to .9.
 _ECHO = 0.2
 _NUM_SHUFFLES = 16
 
