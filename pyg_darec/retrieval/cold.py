@@ -2,7 +2,9 @@
 
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -37,11 +39,11 @@ class ProfileEmbedder(Protocol):
 def recommend_cold(
     model: torch.nn.Module,
     data: HeteroData | BipartiteGraph,
-    llm_x: Tensor,
+    llm_x: Tensor | NDArray[Any],
     k: int = 10,
     allow: Indices | None = None,
     deny: Indices | None = None,
-    new_items: Tensor | None = None,
+    new_items: Tensor | NDArray[Any] | None = None,
 ) -> Recommendation:
     r"""Recommends items to new users of whom nothing is known but their
     profiles.
@@ -56,8 +58,8 @@ def recommend_cold(
             :meth:`~pyg_darec.retrieval.ProfileEmbedder.embed_profiles`.
         data (torch_geometric.data.HeteroData or BipartiteGraph): The
             interactions.
-        llm_x (torch.Tensor): The profile embeddings of the new users, by the
-            encoder that made those of :obj:`data`.
+        llm_x (torch.Tensor or numpy.ndarray): The profile embeddings of the
+            new users, by the encoder that made those of :obj:`data`.
         k (int, optional): The number of items per user.
             (default: :obj:`10`)
         allow (Sequence[int] or torch.Tensor, optional): As of
@@ -65,7 +67,7 @@ def recommend_cold(
             of :obj:`llm_x`. (default: :obj:`None`)
         deny (Sequence[int] or torch.Tensor, optional): Likewise.
             (default: :obj:`None`)
-        new_items (torch.Tensor, optional): As of
+        new_items (torch.Tensor or numpy.ndarray, optional): As of
             :func:`~pyg_darec.recommend`. (default: :obj:`None`)
 
     Shapes:
@@ -90,7 +92,7 @@ def append_items(
     model: torch.nn.Module,
     graph: BipartiteGraph,
     item: Tensor,
-    new_items: Tensor | None,
+    new_items: Tensor | NDArray[Any] | None,
 ) -> Tensor:
     r"""The embeddings of items, with those of new ones after them."""
     if new_items is None:
@@ -114,10 +116,12 @@ def _embed(
     model: Any,
     graph: BipartiteGraph,
     item: Tensor,
-    llm_x: Tensor,
+    llm_x: Tensor | NDArray[Any],
     kind: Kind,
     name: str,
 ) -> Tensor:
+    if isinstance(llm_x, np.ndarray):  # as encoders give them
+        llm_x = torch.from_numpy(llm_x)
     num = llm_x.size(0) if isinstance(llm_x, Tensor) and llm_x.dim() else 0
     check_profiles(f'new {kind}', llm_x, num)
     x, known = llm_x.to(item.device), graph.llm_x.get(kind)

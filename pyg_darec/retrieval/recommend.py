@@ -1,6 +1,9 @@
 """Recommendations for given users."""
 
+from typing import Any
+
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -20,7 +23,7 @@ def recommend(
     exclude_seen: bool = True,
     allow: Indices | None = None,
     deny: Indices | None = None,
-    new_items: Tensor | None = None,
+    new_items: Tensor | NDArray[Any] | None = None,
 ) -> Recommendation:
     r"""Recommends the :obj:`k` items that :obj:`model` scores highest for
     each user.
@@ -48,10 +51,11 @@ def recommend(
             items to choose from for each of them. (default: :obj:`None`)
         deny (Sequence[int] or torch.Tensor, optional): The items to leave
             out, given alike. (default: :obj:`None`)
-        new_items (torch.Tensor, optional): The profile embeddings of items
-            that are not in :obj:`data`, which compete with those that are
-            and are numbered after them: :math:`I, I + 1, \ldots`. Needs a
-            model with :obj:`embed_profiles`. (default: :obj:`None`)
+        new_items (torch.Tensor or numpy.ndarray, optional): The profile
+            embeddings of items that are not in :obj:`data`, which compete with
+            those that are and are numbered after them:
+            :math:`I, I + 1, \ldots`. Needs a model with
+            :obj:`embed_profiles`. (default: :obj:`None`)
 
     Shapes:
         - **allow**, **deny:** :math:`(N)` or :math:`(2, E)`

@@ -58,6 +58,15 @@ def test_a_cold_item_scores_like_a_known_one_of_that_profile(
     torch.testing.assert_close(out.score[:, 0], out.score[:, 1])
 
 
+def test_profiles_as_encoders_give_them(model: Linear) -> None:
+    data = shop()
+    x = data['user'].llm_x, data['item'].llm_x[[2]]
+    wanted = recommend_cold(model, data, x[0], k=3, new_items=x[1])
+    x = x[0].numpy(), x[1].numpy()
+    found = recommend_cold(model, data, x[0], k=3, new_items=x[1])
+    assert torch.equal(found.item, wanted.item)
+
+
 def test_lists_of_each_cold_user(model: Linear) -> None:
     llm_x = torch.randn(4, 2)  # more than there are known users
     deny = torch.tensor([[3, 3, 3, 3], [0, 1, 2, 3]])
