@@ -237,7 +237,7 @@ def plot(gains: Mapping[str, list[Contrast]], path: Path) -> None:
         mine = [c for c in gains[dataset] if c.metric == metric]
         show_gains(panel, mine)
         panel.set_title(dataset)
-        panel.set_xlabel(f'gain in {metric} over the plain backbone, %')
+        panel.set_xlabel(f'{metric}, % over the backbone alone')
     with atomic_write(path) as part:
         figure.savefig(part, dpi=150)
     pyplot.close(figure)
