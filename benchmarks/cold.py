@@ -252,15 +252,18 @@ def perform(
     args: argparse.Namespace,
 ) -> None:
     """Everything that is missing of a seed."""
-    split = hold_out(graph, kind, 0.2, seed)
     runs = {
         method: Run(dataset, 'LightGCN', method, seed, **settings(args))
         for method in (PLAIN, OURS)
     }
 
+    @cache  # not at all where everything is there
+    def split() -> Split:
+        return hold_out(graph, kind, 0.2, seed)
+
     @cache  # one LightGCN for all that predict from it
     def trained(method: str) -> torch.nn.Module:
-        return train(runs[method], split.warm, args.device)[0]
+        return train(runs[method], split().warm, args.device)[0]
 
     for method in methods(kind):
         path = folder / method / f'seed-{seed}.json'
@@ -270,7 +273,7 @@ def perform(
             check_settings(path, known, made_with)
             continue
         print(f'{dataset}, cold {kind}s, {method}, seed {seed}', flush=True)
-        value, chosen = measure(method, split, seed, trained)
+        value, chosen = measure(method, split(), seed, trained)
         write_json(path, {'run': made_with, METRIC: value, 'chosen': chosen})
 
 

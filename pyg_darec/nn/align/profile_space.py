@@ -13,6 +13,7 @@ from pyg_darec.nn.align.company import (
     unit,
     unweighted,
 )
+from pyg_darec.nn.align.profile_scale import Pair
 from pyg_darec.nn.align.trust import trust_in
 from pyg_darec.nn.functional import normalize
 
@@ -164,9 +165,7 @@ class ProfileSpace(Module):
         _, vectors = torch.linalg.eigh(gram.to(wide))
         self.basis.copy_(vectors[:, -self.basis.size(1) :].flip(dims=[1]))
 
-    def _fit_trust(
-        self, graph: BipartiteGraph, pair: tuple[Tensor, Tensor]
-    ) -> None:
+    def _fit_trust(self, graph: BipartiteGraph, pair: Pair) -> None:
         # The first ones tell as much, and are propagated many times. They tell
         # of interactions if the profiles of either side do.
         r = self.rank
@@ -197,9 +196,7 @@ class ProfileSpace(Module):
             if found is not None:
                 self.canonical[n] = found
 
-    def _project(
-        self, graph: BipartiteGraph, basis: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _project(self, graph: BipartiteGraph, basis: Tensor) -> Pair:
         # One after the other: centred profiles are as large as profiles.
         return self._centred(graph, 0) @ basis, self._centred(graph, 1) @ basis
 

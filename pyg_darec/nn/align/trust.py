@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.align.company import KINDS, company, unweighted
+from pyg_darec.nn.align.profile_scale import Pair
 from pyg_darec.nn.functional import normalize
 
 # Agreement of so many standard deviations is taken for chance.
@@ -25,8 +26,6 @@ _PENALTY = 0.01
 # texts of their own they predicted .02 to .2, of lists of items .2 to .9.
 _ECHO = 0.2
 _NUM_SHUFFLES = 16
-
-Pair = tuple[Tensor, Tensor]
 
 
 @torch.no_grad()
@@ -72,8 +71,10 @@ def agreement(
         return torch.stack([_mean_cosine(of_items), _mean_cosine(of_users)])
 
     pair = [_with_mark(normalize(x.to(dtype))) for x in (user, item)]
-    degrees = graph.user_degree.cpu(), graph.item_degree.cpu()
-    gap, sure = _beyond_chance(measure, pair, degrees if among_like else ())
+    degrees: Sequence[Tensor] = ()
+    if among_like:
+        degrees = graph.user_degree.cpu(), graph.item_degree.cpu()
+    _, gap, sure = _beyond_chance(measure, pair, degrees)
     return sure * gap.square() / (gap.square() + _HALF**2)
 
 
@@ -92,8 +93,8 @@ def echo(
     def measure(source: Tensor) -> Tensor:
         return _explained(company(plain, other, source), target)
 
-    gap, sure = _beyond_chance(measure, [source])
-    left = 1 - measure(source) + gap
+    actual, gap, sure = _beyond_chance(measure, [source])
+    left = 1 - actual + gap
     share = gap / left.clamp(min=torch.finfo(dtype).tiny)
     return (share / _ECHO).clamp(max=1) * (sure > 0)
 
@@ -102,9 +103,9 @@ def _beyond_chance(
     measure: Callable[..., Tensor],
     vectors: Sequence[Tensor],
     degrees: Sequence[Tensor] = (),
-) -> Pair:
-    """How much more than with shuffled vectors is measured with those given,
-    and how sure that is.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What is measured, how much more that is than with shuffled vectors, and
+    how sure it is.
     """
     generator = torch.Generator().manual_seed(0)  # the same for all devices
     actual, shuffled = measure(*vectors), []
@@ -121,7 +122,8 @@ def _beyond_chance(
     gap = actual - null.mean(dim=0)
     chance = _CHANCE * null.std(dim=0)
     # Not a number where both are zero, which is not above chance.
-    return gap, torch.where(gap > chance, 1 - (chance / gap).square(), 0.0)
+    sure = torch.where(gap > chance, 1 - (chance / gap).square(), 0.0)
+    return actual, gap, sure
 
 
 def _order_among_like(degree: Tensor, generator: torch.Generator) -> Tensor:
