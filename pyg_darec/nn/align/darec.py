@@ -40,10 +40,11 @@ class DaRecAlign(InjectingAligner):
         \mathcal{N}(v)} s_{vu} \mathbf{e}_u + w_p c \, \mathbf{W}
         \mathbf{x}_v \right)
 
-    instead, in training and afterwards. :math:`\mathbf{x}_v` is what its
-    profile, joined by those of neighbours in the graph, has in common with the
-    other end of interactions (:class:`~pyg_darec.nn.align.ProfileSpace`), so
-    that an untrained model recommends by profiles already. A linear map of it
+    instead, in training and afterwards. :math:`\mathbf{x}_v` is a constant, of
+    which layers make popularity, and what the node's profile, joined by those
+    of neighbours in the graph, has in common with the other end of
+    interactions (:class:`~pyg_darec.nn.align.ProfileSpace`), so that an
+    untrained model recommends by both already. A linear map of it
     keeps the global structure of profiles, and the mean over nodes with the
     nearest profiles the local one; nothing is forced to coincide. The trust
     :math:`t` is measured before training: with shuffled profiles, the model is
@@ -89,8 +90,8 @@ class DaRecAlign(InjectingAligner):
             (default: that of the preset, :obj:`0.5` or :obj:`0.0`)
         num_neighbors (int, optional): The number of nearest profiles of a
             node. (default: :obj:`5`)
-        rank (int, optional): The width of :math:`\mathbf{x}_v`.
-            (default: :obj:`64`)
+        rank (int, optional): The number of directions of profiles in
+            :math:`\mathbf{x}_v`. (default: :obj:`64`)
         num_samples (int, optional): The number of nodes :math:`\hat{N}`
             that a step aligns, drawn anew each time, :obj:`None` for all.
             (default: :obj:`4096`)

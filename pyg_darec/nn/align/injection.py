@@ -1,5 +1,5 @@
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -7,8 +7,9 @@ from torch.nn import Module, UninitializedParameter
 from torch.nn.init import eye_
 from torch.nn.modules.lazy import LazyModuleMixin
 
-from pyg_darec.graph import BipartiteGraph, version_of
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.align.company import KINDS
+from pyg_darec.nn.align.prepared import Prepared, Profiles
 from pyg_darec.nn.align.profile_scale import Response, profile_scale
 from pyg_darec.nn.align.profile_space import ProfileSpace
 from pyg_darec.nn.functional import nearest_neighbors, normalize
@@ -17,15 +18,10 @@ from pyg_darec.sparse import CSR, Matrix, SymmetricProduct
 # The multiple of the identity that W starts as. Less trains slower, more
 # leaves less to the embeddings of the model.
 _START = 2.0
+# The first coordinate of every node, where profiles have a root mean square
+# length of one.
+_CONSTANT = 0.5
 _UNKNOWN = 0.0
-
-
-class Profiles(NamedTuple):
-    """What is computed of the profiles of one node type once."""
-
-    x: Tensor  # reduced and weighted, (N, r)
-    # Of the nearest profiles and the node itself, (N, N), if they are used.
-    neighbors: Matrix | None
 
 
 class ProfileInjection(LazyModuleMixin, Module):
@@ -36,11 +32,14 @@ class ProfileInjection(LazyModuleMixin, Module):
         \mathcal{N}(v)} s_{vu} \mathbf{e}_u + w_p c \, \mathbf{W}
         \mathbf{x}_v \right),
 
-    with the reduced profile :math:`\mathbf{x}_v` of a node, to which those of
-    its neighbours in the graph contribute, and the trust :math:`t` in profiles
-    (:class:`~pyg_darec.nn.align.ProfileSpace`), and one :math:`\mathbf{W}`
-    for users and one for items, which start as a multiple of the identity:
-    reduced profiles of users and of items have a space in common. Two nodes
+    with the trust :math:`t` in profiles and, in :math:`\mathbf{x}_v`, 1/2 and
+    then the reduced profile of a node, to which those of its neighbours in the
+    graph contribute (:class:`~pyg_darec.nn.align.ProfileSpace`), and one
+    :math:`\mathbf{W}` for users and one for items, which start as a multiple
+    of the identity: reduced profiles of users and of items have a space in
+    common. The constant 1/2 is what profiles lost when they were centred.
+    Layers make popularity of it, which profiles would drown before the model
+    could learn it, most of all from few interactions. Two nodes
     are neighbours if one is among the :obj:`num_neighbors` whose profiles are
     nearest to that of the other, by :math:`d(\mathbf{Z})` there, and
     :math:`s_{vu}` is the cosine of these, divided by the square roots of the
@@ -105,7 +104,7 @@ class ProfileInjection(LazyModuleMixin, Module):
 
     def _materialize(self, dim: int) -> None:
         for weight in self._weights().values():
-            weight.materialize((dim, self.space.rank))
+            weight.materialize((dim, 1 + self.space.rank))
 
     @torch.inference_mode(False)
     def initialize_parameters(
@@ -129,7 +128,7 @@ class ProfileInjection(LazyModuleMixin, Module):
             return
         with torch.no_grad():
             for weight in self._weights().values():
-                # What is in common comes first, and most of it first.
+                # The constant comes first, then most of what is in common.
                 eye_(weight).mul_(_START)
 
     def forward(
@@ -154,10 +153,7 @@ class ProfileInjection(LazyModuleMixin, Module):
     def _compiled(self, graph: BipartiteGraph) -> dict[str, Profiles]:
         """What 'prepare' found, which cannot be compiled itself."""
         known = self._prepared
-        is_known = known is not None and all(
-            x is known.sources.get(name) for name, x in _sources(graph).items()
-        )
-        if known is None or not is_known:
+        if known is None or not known.is_from(graph):
             raise RuntimeError(
                 "A compiled model needs to see the profiles of 'data' before; "
                 "call 'model(data)' uncompiled once, or train it by 'fit'"
@@ -201,7 +197,9 @@ class ProfileInjection(LazyModuleMixin, Module):
             profiles = self._reduce(graph)
             if profiles and self.scale == _UNKNOWN:
                 self._fit_scale(graph, profiles, response)
-            known = self._prepared = Prepared.of(self, graph, profiles)
+            is_complete = self.space.knows(graph)
+            known = Prepared.of(self, graph, profiles, is_complete)
+            self._prepared = known
         return known.profiles
 
     def _fit_scale(
@@ -222,9 +220,9 @@ class ProfileInjection(LazyModuleMixin, Module):
             return {}
         trust = float(self.space.trust.max())
         weight = trust * self.neighbor_weight
-        # Each direction is as long as it is among as many as there should be.
         length = trust * self.profile_weight
-        length *= math.sqrt(self.space.num_directions / self.rank)
+        # Each direction is as long as it is among as many as there should be.
+        share = math.sqrt(self.space.num_directions / self.rank)
         out = {}
         for kind, x, reduced in zip(
             KINDS, pair, self.space.reduce(*pair), strict=True
@@ -232,72 +230,11 @@ class ProfileInjection(LazyModuleMixin, Module):
             near = None
             if weight > 0 and self.num_neighbors > 0:
                 near = _neighbors(x, self.num_neighbors, weight)
-            out[kind] = Profiles(length * reduced, near)
+            # The intercept of a regression, which centred profiles need.
+            constant = reduced.new_full((reduced.size(0), 1), _CONSTANT)
+            added = torch.cat([constant, share * reduced], dim=1)
+            out[kind] = Profiles(length * added, near)
         return out
-
-
-class Prepared(NamedTuple):
-    """What profiles were reduced to, and all that it depends on."""
-
-    # Holding them keeps their ids from being given to others.
-    sources: dict[str, Tensor]
-    source_versions: list[int]
-    buffer_versions: list[tuple[int, int]]
-    buffers: list[Tensor]
-    profiles: dict[str, Profiles]
-    # Evaluation passes kinds over that training would learn of.
-    is_complete: bool
-
-    @classmethod
-    def of(
-        cls,
-        module: ProfileInjection,
-        graph: BipartiteGraph,
-        profiles: dict[str, Profiles],
-    ) -> 'Prepared':
-        sources = _sources(graph)
-        return cls(
-            sources,
-            [version_of(x) for x in sources.values()],
-            [(id(x), version_of(x)) for x in module.buffers()],
-            [x.clone() for x in module.buffers()],
-            profiles,
-            module.space.knows(graph),
-        )
-
-    def is_of(self, module: ProfileInjection, graph: BipartiteGraph) -> bool:
-        """Loading weights changes buffers in place, moving them makes others;
-        those of the weights that a training saved are equal all the same,
-        which is looked at only then.
-        """
-        if module.training and not self.is_complete:
-            return False
-        sources = _sources(graph)
-        if [*sources] != [*self.sources] or any(
-            x is not known or version_of(x) != version
-            for x, known, version in zip(
-                sources.values(),
-                self.sources.values(),
-                self.source_versions,
-                strict=True,
-            )
-        ):
-            return False
-        buffers = list(module.buffers())
-        versions = [(id(x), version_of(x)) for x in buffers]
-        if versions == self.buffer_versions:
-            return True
-        is_equal = all(
-            x.device == known.device and torch.equal(x, known)
-            for x, known in zip(buffers, self.buffers, strict=True)
-        )
-        if is_equal:
-            self.buffer_versions[:] = versions
-        return is_equal
-
-
-def _sources(graph: BipartiteGraph) -> dict[str, Tensor]:
-    return {**graph.llm_x, 'edge_index': graph.edge_index}
 
 
 def _neighbors(x: Tensor, k: int, weight: float) -> Matrix:

@@ -115,11 +115,11 @@ def test_equals_the_formula(k: int) -> None:
     assert model.injection is not None
     profiles = model.injection.prepare(as_graph(data))
     own = [profiles[kind].x / max(trusts) / 0.7 for kind in KINDS]
+    assert all((x[:, 0] == 0.5).all() for x in own)
     # Both sides of a direction may change their sign.
     for n, m in ((0, 0), (0, 1), (1, 1)):
-        assert torch.allclose(
-            own[n] @ own[m].t(), reduced[n] @ reduced[m].t(), atol=1e-6
-        )
+        gram = own[n][:, 1:] @ own[m][:, 1:].t()
+        assert torch.allclose(gram, reduced[n] @ reduced[m].t(), atol=1e-6)
     for n, kind in enumerate(KINDS):
         near = dense_neighbors(vectors[n], k)
         e = backbone.get_parameter(f'{kind}_embedding.weight').detach()
@@ -149,7 +149,7 @@ def test_few_directions_are_no_longer(kind: str) -> None:
         model(data)
         assert model.injection is not None
         profiles = model.injection.prepare(as_graph(data))
-        length[rank] = [profiles[kind].x.norm() for kind in KINDS]
+        length[rank] = [profiles[kind].x[:, 1:].norm() for kind in KINDS]
     for few, many in zip(*length.values(), strict=True):
         torch.testing.assert_close(many, few / 3)
 
@@ -220,7 +220,7 @@ def test_profiles_of_one_type_that_are_noise_are_left_out() -> None:
 
 def test_missing_profiles_are_not_zeros_that_pretend() -> None:
     """A node without one moves no mean, and has what its interactions say;
-    without these, it is nobody's neighbour and keeps its own embedding."""
+    without these, it is nobody's neighbour and has the constant alone."""
     data, full = telling_data(), telling_data()
     data['item'].llm_x[[3, 7]] = 0
     rest = torch.tensor([n for n in range(20) if n not in (3, 7)])
@@ -252,7 +252,9 @@ def test_missing_profiles_are_not_zeros_that_pretend() -> None:
     # Shuffles of other sizes measure another trust.
     other.injection.load_state_dict(model.injection.state_dict())
     _, item = model.injection(as_graph(data), *tables)
-    assert torch.equal(item[[3, 7]], tables[1][[3, 7]])
+    constant = 0.5 * 0.3 * max(trust(model, data))
+    alone = tables[1][[3, 7]] + constant * weights(model)['item'][:, 0]
+    assert torch.allclose(item[[3, 7]], alone)
     _, fewer = other.injection(as_graph(full), tables[0], tables[1][rest])
     assert torch.allclose(item[rest], fewer, atol=1e-5)
 
