@@ -26,7 +26,8 @@ spans both 95 % intervals.
 ``--shuffle`` permutes the profiles of users and of items, a control that has
 nothing to tell. ``--shuffle items`` permutes those of items alone and gives
 each user the mean of those of the user's items: they tell what the user bought,
-and nothing else.
+and nothing else. ``--thin 0.25`` leaves each user a quarter of the training
+interactions, and the mean of the profiles of their items.
 """
 
 import argparse
@@ -48,6 +49,7 @@ from accuracy_runs import (
     settings,
 )
 from accuracy_tuning import tune
+from torch import Tensor
 
 from pyg_darec.graph import BipartiteGraph
 
@@ -75,8 +77,31 @@ def shuffled(
         llm_x['user'] = mean_of_items(
             graph.edge_index, graph.num_users, llm_x['item']
         )
+    return changed(graph, llm_x, graph.edge_index)
+
+
+def thinned(graph: BipartiteGraph, share: float) -> BipartiteGraph:
+    """The graph with a share of the training interactions of each user,
+    rounded up, and users who are told the mean of the profiles of what is left.
+    """
+    generator = torch.Generator().manual_seed(0)
+    user = graph.edge_index[0]
+    key = torch.rand(user.numel(), generator=generator, dtype=torch.double)
+    edge_index = graph.edge_index[:, (user + key).argsort()]
+    degree = graph.user_degree
+    start = degree.cumsum(dim=0) - degree
+    place = torch.arange(user.numel()) - start[edge_index[0]]
+    edge_index = edge_index[:, place < share * degree[edge_index[0]]]
+    item = graph.llm_x['item']
+    own = mean_of_items(edge_index, graph.num_users, item)
+    return changed(graph, {'item': item, 'user': own}, edge_index)
+
+
+def changed(
+    graph: BipartiteGraph, llm_x: dict[str, Tensor], edge_index: Tensor
+) -> BipartiteGraph:
     return BipartiteGraph(
-        graph.edge_index,
+        edge_index,
         graph.num_users,
         graph.num_items,
         llm_x=llm_x,
@@ -103,11 +128,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     add('--backbones', nargs='+', default=['LightGCN', 'SGL', 'SimGCL'])
     add('--methods', nargs='+', choices=METHODS, default=list(METHODS))
     add('--tune', type=int, default=0, metavar='N', help='trials of each')
+    add('--thin', type=float, metavar='SHARE', help='of interactions')
     add('--shuffle', nargs='?', const='both', choices=SHUFFLED)
     args = parser.parse_args(argv)
     backbones = [backbone_name(name) for name in args.backbones]
 
     graphs = load_graphs(parser, args)
+    if args.thin is not None:
+        if not 0 < args.thin < 1:
+            parser.error(f"'--thin' needs to be in (0, 1) (got {args.thin})")
+        graphs = {
+            f'{name}-thin-{args.thin}': thinned(graph, args.thin)
+            for name, graph in graphs.items()
+        }
     if args.shuffle is not None:
         name, kinds = SHUFFLED[args.shuffle]
         graphs = {f'{k}-{name}': shuffled(g, kinds) for k, g in graphs.items()}

@@ -5,7 +5,7 @@ from typing import Any
 import accuracy_runs
 import pytest
 import torch
-from accuracy import main, shuffled
+from accuracy import main, shuffled, thinned
 from accuracy_report import Contrast, contrasts, report, tables
 from accuracy_runs import METHODS, OURS, PAPER, Result, Run, default_value, read
 from accuracy_tuning import tune
@@ -163,6 +163,31 @@ def test_shuffled_items() -> None:
         own = unit[graph.edge_index[1, graph.edge_index[0] == user]]
         wanted = torch.nn.functional.normalize(own.sum(dim=0), dim=0)
         torch.testing.assert_close(x, wanted)
+
+
+def test_thinned() -> None:
+    graph = as_graph(DATA)
+    found = thinned(graph, 0.25)
+    assert torch.equal(found.user_degree, -(-graph.user_degree // 4))
+    pairs = (g.edge_index.t().tolist() for g in (found, graph))
+    kept, known = (set(map(tuple, x)) for x in pairs)
+    assert kept < known
+    assert torch.equal(found.edge_index, thinned(graph, 0.25).edge_index)
+    assert torch.equal(found.llm_x['item'], graph.llm_x['item'])
+    unit = torch.nn.functional.normalize(graph.llm_x['item'])
+    for user, x in enumerate(found.llm_x['user']):
+        own = unit[found.edge_index[1, found.edge_index[0] == user]]
+        wanted = torch.nn.functional.normalize(own.sum(dim=0), dim=0)
+        torch.testing.assert_close(x, wanted)
+    for name, index in graph.edge_label_index.items():
+        assert torch.equal(found.edge_label_index[name], index)
+
+
+def test_thin_needs_a_share(tmp_path: Path, capsys: Any) -> None:
+    with pytest.raises(SystemExit):
+        main(words(tmp_path, '--thin', '1.5'))
+    assert "'--thin' needs to be in (0, 1) (got 1.5)" in capsys.readouterr().err
+    assert not (tmp_path / 'online_retail').exists()
 
 
 def made_up(means: dict[str, float], num_seeds: int) -> Any:
