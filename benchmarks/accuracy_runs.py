@@ -22,8 +22,9 @@ from torch_geometric.data import HeteroData
 from torch_geometric.nn import LightGCN as PyGLightGCN
 
 from pyg_darec import DaRecAlign, fit
+from pyg_darec.as_graph import as_graph
 from pyg_darec.datasets import OnlineRetail
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.io import atomic_write
 from pyg_darec.metrics import evaluate_per_user
 from pyg_darec.nn.align import (

@@ -22,8 +22,8 @@ from accuracy_runs import check_settings, write_json
 from timing import machine
 
 from pyg_darec import evaluate, fit
+from pyg_darec.as_graph import as_graph
 from pyg_darec.datasets import AmazonBook, Steam, Yelp
-from pyg_darec.graph import as_graph
 from pyg_darec.io import atomic_write
 from pyg_darec.nn.resolver import resolve
 from pyg_darec.recipes import load_recipe

@@ -40,7 +40,8 @@ import torch
 from timing import alternate, machine, summary
 from torch import Tensor
 
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.as_graph import as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.metrics import evaluate
 from pyg_darec.retrieval import masked_topk
 

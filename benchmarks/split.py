@@ -49,8 +49,8 @@ class Split:
 
     @classmethod
     def yelp(cls, root: str) -> 'Split':
+        from pyg_darec.as_graph import as_graph
         from pyg_darec.datasets import Yelp
-        from pyg_darec.graph import as_graph
 
         graph = as_graph(Yelp(root)[0])
         held_out = graph.edge_label_index

@@ -20,8 +20,9 @@ import torch
 from plain_models import PLAIN, PlainGraph
 from timing import alternate, describe, machine, print_speedup, summary
 
+from pyg_darec.as_graph import as_graph
 from pyg_darec.datasets import Yelp
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.loader import PairLoader
 from pyg_darec.recipes import load_recipe
 

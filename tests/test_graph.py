@@ -1,7 +1,3 @@
-import copy
-import gc
-import weakref
-
 import pytest
 import torch
 from conformance.graphs import RATES, random_data
@@ -12,7 +8,7 @@ from torch.autograd import gradcheck
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import LGConv
 
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.graph import BipartiteGraph
 
 
 def make(num_users: int, num_items: int, num_edges: int, seed: int = 0):  # type: ignore[no-untyped-def]
@@ -122,7 +118,7 @@ def test_drop_edges() -> None:
 
 
 def test_weights_that_are_trained() -> None:
-    graph = as_graph(random_data())
+    graph = BipartiteGraph.from_data(random_data())
     weight = torch.nn.Parameter(graph.weight.clone())
     view = graph.with_weight(weight)
     user, item = torch.randn(30, 4), torch.randn(20, 4)
@@ -163,7 +159,7 @@ def test_from_data_of_another_relation() -> None:
     data['customer', 'buys', 'product'].edge_index = torch.tensor([[2], [3]])
     data['customer'].text = torch.randn(3, 2)
     with pytest.raises(ValueError, match=r'no relation.*edge_type=\.\.\.'):
-        as_graph(data)
+        BipartiteGraph.from_data(data)
     graph = BipartiteGraph.from_data(
         data, ('customer', 'buys', 'product'), llm_attr='text'
     )
@@ -175,76 +171,19 @@ def test_from_incomplete_data() -> None:
     data = HeteroData()
     data[RATES].edge_index = torch.tensor([[0], [0]])
     with pytest.raises(ValueError, match=r"data\['user'\].num_nodes"):
-        as_graph(data)
+        BipartiteGraph.from_data(data)
     data['user'].num_nodes = 2
     with pytest.raises(ValueError, match=r"data\['item'\].num_nodes"):
-        as_graph(data)
+        BipartiteGraph.from_data(data)
     data['item'].llm_x = torch.randn(7, 3)
-    assert as_graph(data).num_items == 7
+    assert BipartiteGraph.from_data(data).num_items == 7
     data['item'].llm_x = data['item'].llm_x.numpy()
     with pytest.raises(ValueError, match=r"7 rows .got 'ndarray'"):
-        as_graph(data)
+        BipartiteGraph.from_data(data)
     del data[RATES].edge_index
     data[RATES].time = torch.tensor([3])
     with pytest.raises(ValueError, match="has no 'edge_index'"):
-        as_graph(data)
-
-
-def test_as_graph_builds_once() -> None:
-    data = random_data()
-    graph = as_graph(data)
-    assert as_graph(data) is graph
-    assert as_graph(graph) is graph
-    assert as_graph(copy.copy(data)) is not graph
-
-
-def test_as_graph_sees_changes() -> None:
-    data = random_data()
-    graph = as_graph(data)
-    data[RATES].edge_index = data[RATES].edge_index[:, :5]
-    assert as_graph(data).num_edges == 5 != graph.num_edges
-    data['user'].llm_x = torch.randn(30, 3)
-    assert as_graph(data).llm_x['user'].size(1) == 3
-    data['user'].llm_x[0, 0] = torch.nan  # in place
-    with pytest.raises(ValueError, match='not finite'):
-        as_graph(data)
-    data['user'].llm_x[0, 0] = 0
-    data['item'].num_nodes = 25
-    with pytest.raises(ValueError, match=r'items need.*25 rows'):
-        as_graph(data)
-
-
-def test_as_graph_sees_other_values_and_names() -> None:
-    data = random_data()
-    for value in (0.5, 1.5, 'a', 'b', [1], [1]):
-        before = as_graph(data)
-        data.alpha = value
-        assert as_graph(data) is not before
-        assert as_graph(data).source.alpha is value
-        assert as_graph(data) is as_graph(data)
-    data[RATES].other = data[RATES].test_edge_label_index
-    del data[RATES].test_edge_label_index
-    assert 'test' not in as_graph(data).edge_label_index
-
-
-def test_as_graph_of_inference_tensors() -> None:
-    with torch.inference_mode():
-        data = random_data()
-    assert as_graph(data) is as_graph(data)
-
-
-def test_as_graph_keeps_no_data_alive() -> None:
-    data = random_data()
-    as_graph(data)
-    alive = weakref.ref(data)
-    del data
-    gc.collect()
-    assert alive() is None
-
-
-def test_as_graph_of_something_else() -> None:
-    with pytest.raises(TypeError, match=r"\(got 'dict'\)"):
-        as_graph({})  # type: ignore[arg-type]
+        BipartiteGraph.from_data(data)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.as_graph import as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.loader.negative_sampler import NegativeSampler
 
 # Rows whose draws all fall on items that the user has are told apart from

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_darec.as_graph import as_graph
 from pyg_darec.checks import check_weight
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.graph import BipartiteGraph
 
 # Of all weights together. A draw from 2^62 numbers is even over this many to
 # 4e-6, and shares of ten million items are rounded by no more than that.

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_darec.as_graph import as_graph
 from pyg_darec.checks import check_count
-from pyg_darec.graph import Batch, BipartiteGraph, as_graph
+from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.loader.in_batch_sampler import InBatchSampler
 from pyg_darec.loader.negative_sampler import NegativeSampler
 from pyg_darec.loader.seed import derive_seed

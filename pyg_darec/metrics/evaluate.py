@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.as_graph import as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.metrics.ranking import ranking_metrics
 from pyg_darec.retrieval.embedding import check_embeddings, compute_embeddings
 from pyg_darec.retrieval.topk import check_k, masked_topk

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch_geometric.data import HeteroData
 
+from pyg_darec.as_graph import as_graph
 from pyg_darec.checks import check_seed
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.align import Aligner
 from pyg_darec.nn.models import Backbone
 from pyg_darec.nn.recommender import Recommender

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import Module
 from torch_geometric.data import HeteroData
 
-from pyg_darec.graph import Batch, BipartiteGraph, as_graph
+from pyg_darec.as_graph import as_graph
+from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.objectives import BPR, Objective
 
 

@@ -7,8 +7,9 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 from tqdm.auto import tqdm
 
+from pyg_darec.as_graph import as_graph
 from pyg_darec.checks import check_count
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.functional import normalize
 from pyg_darec.retrieval.embedding import compute_embeddings
 from pyg_darec.retrieval.explanation import Explanation, Reason

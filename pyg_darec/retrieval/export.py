@@ -13,8 +13,9 @@ from safetensors.torch import save
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_darec.as_graph import as_graph
 from pyg_darec.checks import check_count
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.io.folder import MANIFEST, check_folder, write_folder
 from pyg_darec.retrieval.embedding import compute_embeddings
 from pyg_darec.retrieval.faiss_index import (

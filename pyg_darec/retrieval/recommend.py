@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.as_graph import as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.retrieval.candidates import rank_candidates
 from pyg_darec.retrieval.cold import append_items
 from pyg_darec.retrieval.embedding import compute_embeddings

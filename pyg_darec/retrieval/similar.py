@@ -3,7 +3,8 @@
 import torch
 from torch_geometric.data import HeteroData
 
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.as_graph import as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.functional import normalize
 from pyg_darec.retrieval.embedding import compute_embeddings
 from pyg_darec.retrieval.nodes import Indices, Kind, as_index, check_kind

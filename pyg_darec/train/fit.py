@@ -15,8 +15,9 @@ from torch.nn import Module
 from torch_geometric.data import HeteroData
 from tqdm import tqdm
 
+from pyg_darec.as_graph import as_graph
 from pyg_darec.checks import check_count, check_positive, check_seed
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.loader import Negatives, PairLoader
 from pyg_darec.nn.models import as_recommender
 from pyg_darec.train.checkpoint import (

@@ -17,8 +17,9 @@ import yaml
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_darec.as_graph import as_graph
 from pyg_darec.datasets.folder import load_data
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.io import atomic_write
 from pyg_darec.nn.build import build_model
 from pyg_darec.nn.recommender import Recommender

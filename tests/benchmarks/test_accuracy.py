@@ -12,7 +12,7 @@ from accuracy_tuning import tune
 from conformance.graphs import random_data
 
 from pyg_darec import evaluate, fit
-from pyg_darec.graph import as_graph
+from pyg_darec.as_graph import as_graph
 from pyg_darec.metrics import compare, holm
 from pyg_darec.nn.align import RLMRecConAlign
 from pyg_darec.nn.models import LightGCN

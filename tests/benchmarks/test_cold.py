@@ -20,7 +20,7 @@ from cold_split import KINDS, Kind, hold_out, recall
 from conformance.graphs import random_data, telling_data
 
 from pyg_darec import DaRecAlign
-from pyg_darec.graph import as_graph
+from pyg_darec.as_graph import as_graph
 from pyg_darec.metrics import compare, holm
 from pyg_darec.nn.functional import normalize
 from pyg_darec.nn.models import LightGCN

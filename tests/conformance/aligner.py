@@ -7,7 +7,7 @@ from conformance.recommender import RecommenderConformance
 from torch.nn import Module
 from torch_geometric.data import HeteroData
 
-from pyg_darec.graph import as_graph
+from pyg_darec.as_graph import as_graph
 from pyg_darec.nn.align import Aligner
 from pyg_darec.nn.models import LightGCN
 

@@ -8,7 +8,7 @@ from conformance.graphs import random_batch, random_data
 from conformance.recommender import RecommenderConformance
 
 from pyg_darec import fit
-from pyg_darec.graph import as_graph
+from pyg_darec.as_graph import as_graph
 from pyg_darec.nn.models import (
     DCCF,
     GCCF,

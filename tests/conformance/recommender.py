@@ -9,7 +9,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.as_graph import as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.recommender import Recommender
 
 DEVICES = ['cpu', *(['cuda'] if torch.cuda.is_available() else [])]

@@ -7,7 +7,7 @@ from conformance.graphs import RATES
 from torch.profiler import ProfilerActivity, profile
 from torch_geometric.data import HeteroData
 
-from pyg_darec.graph import as_graph
+from pyg_darec.as_graph import as_graph
 from pyg_darec.nn.align import (
     ControlRecAlign,
     CTRLAlign,

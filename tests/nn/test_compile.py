@@ -6,7 +6,7 @@ import pytest
 import torch
 from conformance.graphs import random_batch, random_data, telling_data
 
-from pyg_darec.graph import as_graph
+from pyg_darec.as_graph import as_graph
 from pyg_darec.nn.align import DaRecAlign, RLMRecConAlign
 from pyg_darec.nn.models import LightGCN
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from retrieval.example import shop
 
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.as_graph import as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.retrieval import find_nodes
 from pyg_darec.retrieval.nodes import (
     as_index,

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from retrieval.example import Fixed, countdown, shop
 from torch import Tensor
 
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.as_graph import as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.retrieval import recommend
 
 

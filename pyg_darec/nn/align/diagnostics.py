@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_darec.as_graph import as_graph
 from pyg_darec.checks import check_count, check_seed
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.loader import PairLoader
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.darec import DaRecAlign

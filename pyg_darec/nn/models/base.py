@@ -7,8 +7,9 @@ from torch.nn import Embedding
 from torch.nn.init import xavier_uniform_
 from torch_geometric.data import HeteroData
 
+from pyg_darec.as_graph import as_graph
 from pyg_darec.checks import check_count, check_weight
-from pyg_darec.graph import Batch, BipartiteGraph, as_graph
+from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.functional import l2_penalty
 from pyg_darec.nn.recommender import Recommender
 

@@ -6,7 +6,8 @@ import torch
 from conformance.canonical import formula
 from conformance.graphs import telling_data
 
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.as_graph import as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.align import DaRecAlign, canonical_maps
 from pyg_darec.nn.models import LightGCN
 

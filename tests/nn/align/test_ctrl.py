@@ -10,7 +10,7 @@ from torch.nn import Module
 from torch_geometric.nn import GraphSAGE, to_hetero
 
 from pyg_darec import fit
-from pyg_darec.graph import as_graph
+from pyg_darec.as_graph import as_graph
 from pyg_darec.nn.align import CTRLAlign
 from pyg_darec.nn.models import SGL, LightGCN
 

@@ -13,7 +13,8 @@ from torch.nn import Module
 from torch_geometric.data import HeteroData
 
 from pyg_darec import fit
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.as_graph import as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.align import DaRecAlign, injection
 from pyg_darec.nn.models import (
     DCCF,

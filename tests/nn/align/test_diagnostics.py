@@ -5,7 +5,7 @@ import torch
 from conformance.graphs import random_data, telling_data
 
 from pyg_darec import fit
-from pyg_darec.graph import as_graph
+from pyg_darec.as_graph import as_graph
 from pyg_darec.nn.align import (
     DaRecAlign,
     Diagnostics,

@@ -8,7 +8,7 @@ import torch
 from conformance.backbone import BACKBONES
 from conformance.graphs import random_batch, random_data
 
-from pyg_darec.graph import as_graph
+from pyg_darec.as_graph import as_graph
 from pyg_darec.nn.align import (
     ControlRecAlign,
     CTRLAlign,

@@ -14,7 +14,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.nn import GraphSAGE, to_hetero
 
 from pyg_darec import DaRecAlign, evaluate, fit
-from pyg_darec.graph import as_graph
+from pyg_darec.as_graph import as_graph
 from pyg_darec.nn.align import RLMRecConAlign, RLMRecGenAlign
 from pyg_darec.nn.models import LightGCN
 

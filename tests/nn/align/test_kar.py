@@ -9,7 +9,7 @@ from torch.nn import Embedding, Module
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import GraphSAGE, to_hetero
 
-from pyg_darec.graph import as_graph
+from pyg_darec.as_graph import as_graph
 from pyg_darec.nn.align import KARAlign, RLMRecConAlign
 from pyg_darec.nn.models import DCCF, SGL, AutoCF, LightGCN
 from pyg_darec.nn.objectives import BCE, BPR, DirectAU, SampledSoftmax

@@ -10,7 +10,8 @@ from conformance.graphs import random_batch, random_data
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.as_graph import as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.models.autocf import AutoCF
 from pyg_darec.train import fit
 

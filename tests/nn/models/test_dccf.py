@@ -6,7 +6,8 @@ from conformance.graphs import random_batch, random_data
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_darec.graph import Batch, BipartiteGraph, as_graph
+from pyg_darec.as_graph import as_graph
+from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.functional import bpr_loss
 from pyg_darec.nn.models.dccf import DCCF
 

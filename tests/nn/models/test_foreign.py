@@ -9,7 +9,8 @@ from torch_geometric.data import HeteroData
 from torch_geometric.nn import GraphSAGE, HeteroConv, SAGEConv, to_hetero
 from torch_geometric.nn import LightGCN as PyGLightGCN
 
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.as_graph import as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.align import (
     ControlRecAlign,
     CTRLAlign,

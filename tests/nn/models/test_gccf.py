@@ -5,7 +5,7 @@ from conformance.dense import adjacency, tables
 from conformance.graphs import random_data
 from torch_geometric.data import HeteroData
 
-from pyg_darec.graph import as_graph
+from pyg_darec.as_graph import as_graph
 from pyg_darec.nn.models import GCCF
 
 

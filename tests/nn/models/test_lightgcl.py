@@ -10,7 +10,8 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_darec import fit
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.as_graph import as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.models.lightgcl import LightGCL, low_rank
 from pyg_darec.nn.models.lightgcn import LightGCN
 

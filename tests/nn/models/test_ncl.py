@@ -10,7 +10,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_darec import fit
-from pyg_darec.graph import as_graph
+from pyg_darec.as_graph import as_graph
 from pyg_darec.nn.align import RLMRecGenAlign
 from pyg_darec.nn.models import LightGCN
 from pyg_darec.nn.models.ncl import NCL

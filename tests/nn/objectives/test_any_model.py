@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.nn import LightGCN as PyGLightGCN
 
 from pyg_darec import fit
-from pyg_darec.graph import as_graph
+from pyg_darec.as_graph import as_graph
 from pyg_darec.nn.align import (
     ControlRecAlign,
     CTRLAlign,

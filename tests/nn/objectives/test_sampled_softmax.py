@@ -4,7 +4,8 @@ import pytest
 import torch
 from conformance.graphs import random_batch, random_data
 
-from pyg_darec.graph import BipartiteGraph, as_graph
+from pyg_darec.as_graph import as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.objectives import SampledSoftmax
 
 

@@ -1,0 +1,47 @@
+"""The graph of whatever holds the interactions, built once."""
+
+from typing import Any
+
+from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
+from torch_geometric.data import HeteroData
+
+from pyg_darec.graph import BipartiteGraph, version_of
+
+# Conversions already made. An entry lives as long as its data and counts
+# only while the values that it was made from are the ones in the data.
+_GRAPHS = WeakIdKeyDictionary()
+
+
+def as_graph(data: HeteroData | BipartiteGraph) -> BipartiteGraph:
+    r"""The :class:`BipartiteGraph` of :obj:`data`, built on first sight and
+    again only after an attribute was set or a tensor changed.
+
+    Raises:
+        TypeError: If :obj:`data` is neither a
+            :class:`~torch_geometric.data.HeteroData` nor a
+            :class:`BipartiteGraph`.
+    """
+    if isinstance(data, BipartiteGraph):
+        return data
+    if not isinstance(data, HeteroData):
+        raise TypeError(
+            "'data' needs to be a 'HeteroData' or a 'BipartiteGraph' "
+            f"(got '{type(data).__name__}')"
+        )
+    items = [item for store in data.stores for item in store.items()]
+    key = [(name, _stamp(value)) for name, value in items]
+    known = _GRAPHS.get(data)
+    if known is None or known[0] != key:
+        # Holding the values keeps their ids from being given to others.
+        known = key, items, BipartiteGraph.from_data(data)
+        _GRAPHS[data] = known
+    graph: BipartiteGraph = known[2]
+    return graph
+
+
+def _stamp(value: Any) -> Any:
+    """What differs once another value is put there, or a tensor changed."""
+    if isinstance(value, int | str):
+        return value
+    return id(value), version_of(value) if isinstance(value, Tensor) else None

@@ -1,0 +1,66 @@
+import copy
+import gc
+import weakref
+
+import pytest
+import torch
+from conformance.graphs import RATES, random_data
+
+from pyg_darec.as_graph import as_graph
+
+
+def test_builds_once() -> None:
+    data = random_data()
+    graph = as_graph(data)
+    assert as_graph(data) is graph
+    assert as_graph(graph) is graph
+    assert as_graph(copy.copy(data)) is not graph
+
+
+def test_sees_changes() -> None:
+    data = random_data()
+    graph = as_graph(data)
+    data[RATES].edge_index = data[RATES].edge_index[:, :5]
+    assert as_graph(data).num_edges == 5 != graph.num_edges
+    data['user'].llm_x = torch.randn(30, 3)
+    assert as_graph(data).llm_x['user'].size(1) == 3
+    data['user'].llm_x[0, 0] = torch.nan  # in place
+    with pytest.raises(ValueError, match='not finite'):
+        as_graph(data)
+    data['user'].llm_x[0, 0] = 0
+    data['item'].num_nodes = 25
+    with pytest.raises(ValueError, match=r'items need.*25 rows'):
+        as_graph(data)
+
+
+def test_sees_other_values_and_names() -> None:
+    data = random_data()
+    for value in (0.5, 1.5, 'a', 'b', [1], [1]):
+        before = as_graph(data)
+        data.alpha = value
+        assert as_graph(data) is not before
+        assert as_graph(data).source.alpha is value
+        assert as_graph(data) is as_graph(data)
+    data[RATES].other = data[RATES].test_edge_label_index
+    del data[RATES].test_edge_label_index
+    assert 'test' not in as_graph(data).edge_label_index
+
+
+def test_of_inference_tensors() -> None:
+    with torch.inference_mode():
+        data = random_data()
+    assert as_graph(data) is as_graph(data)
+
+
+def test_keeps_no_data_alive() -> None:
+    data = random_data()
+    as_graph(data)
+    alive = weakref.ref(data)
+    del data
+    gc.collect()
+    assert alive() is None
+
+
+def test_of_something_else() -> None:
+    with pytest.raises(TypeError, match=r"\(got 'dict'\)"):
+        as_graph({})  # type: ignore[arg-type]
