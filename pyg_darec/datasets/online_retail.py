@@ -12,6 +12,7 @@ from torch_geometric.data import HeteroData
 from pyg_darec.datasets.cached_dataset import CachedDataset
 from pyg_darec.datasets.purchase_profiles import purchase_profiles
 from pyg_darec.graph import EDGE_TYPE
+from pyg_darec.profiles.hash_split import PROFILE_SPLIT, hash_split
 from pyg_darec.transforms import SplitInteractions
 
 FOLDER = Path(__file__).parent / 'data'
@@ -166,6 +167,7 @@ def load_split(split: Split, seed: int) -> HeteroData:
         raw['country'].tolist(),
         data['item'].profile,
     )
+    data['user'][PROFILE_SPLIT] = hash_split(data)
     return data
 
 

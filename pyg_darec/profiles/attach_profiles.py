@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from torch_geometric.data import HeteroData
 
 from pyg_darec.graph import EDGE_TYPE, BipartiteGraph, EdgeType
-from pyg_darec.profiles.hash_split import hash_split
+from pyg_darec.profiles.hash_split import PROFILE_SPLIT, hash_split
 from pyg_darec.profiles.profile_store import Answer, ProfileStore
 from pyg_darec.profiles.prompt import Id
 from pyg_darec.profiles.training_pairs import node_ids
@@ -43,7 +43,7 @@ def attach_profiles(
     graph = BipartiteGraph.from_data(data, edge_type)
     split = hash_split(graph)
     sizes = {edge_type[0]: graph.num_users, edge_type[2]: graph.num_items}
-    texts = {}
+    texts, is_made = {}, {}
     for node_type, store in stores.items():
         if node_type not in sizes:
             raise ValueError(
@@ -60,8 +60,11 @@ def attach_profiles(
         if missing is None and None in found:
             raise _no_profile(ids, found, answers, store, node_type)
         texts[node_type] = [missing if t is None else t for t in found]
+        is_made[node_type] = any(a and a.split is not None for a in answers)
     for node_type, profile in texts.items():
         data[node_type].profile = profile
+        if is_made[node_type]:
+            data[node_type][PROFILE_SPLIT] = split
     return data
 
 

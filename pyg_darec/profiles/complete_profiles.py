@@ -10,6 +10,7 @@ from pyg_darec.graph import EDGE_TYPE, EdgeType
 from pyg_darec.profiles.attach_profiles import attach_profiles
 from pyg_darec.profiles.cell import to_text
 from pyg_darec.profiles.clean_text import clean_text
+from pyg_darec.profiles.hash_split import PROFILE_SPLIT
 from pyg_darec.profiles.profile_store import ProfileStore
 from pyg_darec.profiles.training_pairs import TrainingPairs
 
@@ -24,7 +25,9 @@ def complete_profiles(
 ) -> HeteroData:
     r"""Gives every node a profile text, in place: the generated one where
     there is one; otherwise, an item its :obj:`text`, and a user the names of
-    the items of the user's **training interactions**, newest first.
+    the items of the user's **training interactions**, newest first. Split
+    them before: :class:`~pyg_darec.transforms.SplitInteractions` refuses data
+    whose profiles tell what it would hold out, by their :obj:`profile_split`.
 
     .. code-block:: python
 
@@ -87,8 +90,11 @@ def complete_profiles(
             "write one, or pass 'missing' to 'attach_texts' (got none in "
             f'{len(empty)} rows, the first of them {empty[0]})'
         )
+    generated[user][PROFILE_SPLIT] = pairs.split
     for node_type, profile in defaults.items():
         data[node_type].profile = profile
+        if PROFILE_SPLIT in generated[node_type]:
+            data[node_type][PROFILE_SPLIT] = generated[node_type][PROFILE_SPLIT]
     return data
 
 

@@ -4,6 +4,10 @@ from torch_geometric.data import HeteroData
 
 from pyg_darec.graph import EDGE_TYPE, BipartiteGraph, EdgeType
 
+# The attribute of nodes whose profiles were made from interactions: the hash
+# of these. A split that comes later would hold out what the profiles tell.
+PROFILE_SPLIT = 'profile_split'
+
 
 def hash_split(
     data: HeteroData | BipartiteGraph, edge_type: EdgeType = EDGE_TYPE

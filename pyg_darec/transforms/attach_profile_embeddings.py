@@ -15,7 +15,7 @@ from pyg_darec.profiles.convert import to_embeddings
 from pyg_darec.profiles.embedding_store import EmbeddingStore
 from pyg_darec.profiles.encode import encode_texts
 from pyg_darec.profiles.encoder import Encoder, describe
-from pyg_darec.profiles.hash_split import hash_split
+from pyg_darec.profiles.hash_split import PROFILE_SPLIT, hash_split
 from pyg_darec.profiles.match import match_ids
 from pyg_darec.profiles.read import Embeddings, read_embeddings
 from pyg_darec.profiles.read_store import check_split, read_store
@@ -214,6 +214,7 @@ class AttachProfileEmbeddings(BaseTransform):
         manifest = store.manifest
         if manifest.split is not None:
             check_split(store, where, hash_split(data, self.edge_type))
+            node[PROFILE_SPLIT] = manifest.split
         stored = manifest.dtype, manifest.normalized or not self.normalize
         if self.lazy and stored != (str(self.dtype)[6:], True):
             raise ValueError(

@@ -10,6 +10,7 @@ from torch_geometric.transforms import BaseTransform
 
 from pyg_darec.checks import check_seed
 from pyg_darec.graph import EDGE_TYPE, EdgeType
+from pyg_darec.profiles.hash_split import PROFILE_SPLIT
 from pyg_darec.transforms.grouping import (
     first_of_group,
     position_in_group,
@@ -83,9 +84,9 @@ class SplitInteractions(BaseTransform):
 
     Raises:
         ValueError: If an argument is out of range, there is nothing to train
-            on, the relation is split already, its reverse is stored, which
-            would show the held-out pairs, or a time is needed that is
-            missing or not finite.
+            on, the relation is split already, its reverse is stored or
+            profiles were made from it, which would show the held-out pairs,
+            or a time is needed that is missing or not finite.
     """
 
     def __init__(
@@ -240,6 +241,14 @@ class SplitInteractions(BaseTransform):
                 f'{self.edge_type} is split already; split the complete '
                 f'interactions, once (got {held_out})'
             )
+        for node_type in (src, dst):
+            if PROFILE_SPLIT in data[node_type]:
+                raise ValueError(
+                    f"The profiles of '{node_type}' were made from "
+                    'interactions and would tell those that are held out; '
+                    'split first, and then make profiles (got '
+                    f"data['{node_type}'].{PROFILE_SPLIT})"
+                )
         if (reverse := (dst, f'rev_{rel}', src)) in data.edge_types:
             raise ValueError(
                 f'{reverse} would show the held-out pairs of '

@@ -6,6 +6,7 @@ from safetensors.torch import load_file
 from pyg_darec.datasets import OnlineRetail
 from pyg_darec.datasets.online_retail import EMBEDDINGS, INTERACTIONS
 from pyg_darec.graph import EDGE_TYPE, BipartiteGraph
+from pyg_darec.profiles import hash_split
 
 NUM_USERS, NUM_ITEMS, NUM_PAIRS = 4074, 3145, 264_510
 PREFIXES = ('', 'val_', 'test_')
@@ -68,6 +69,7 @@ def test_split(dataset):
 
 def test_user_profiles_know_training_pairs_only(dataset):
     data = dataset[0]
+    assert data['user'].profile_split == hash_split(data)
     item_text = data['item'].profile
     bought = [set() for _ in range(NUM_USERS)]
     for user, item in pairs(data, '').T.tolist():

@@ -39,6 +39,8 @@ def test_by_id_from_files_and_stores(path, tmp_path):
     assert out is data
     assert data['item'].profile == ['text b', 'text a', 'text c']
     assert data['user'].profile == ['text 0', 'text 1']
+    assert data['user'].profile_split == split
+    assert 'profile_split' not in data['item']  # whose texts are of no split
 
 
 def test_missing_profiles(path):

@@ -3,7 +3,14 @@ import pytest
 import torch
 from torch_geometric.data import HeteroData
 
-from pyg_darec.profiles import complete_profiles
+from pyg_darec.datasets.folder import load_data, save_data
+from pyg_darec.profiles import (
+    Answer,
+    ProfileStore,
+    complete_profiles,
+    hash_split,
+)
+from pyg_darec.transforms import SplitInteractions
 
 
 def make_data():
@@ -45,3 +52,30 @@ def test_names():
         data['item'].name = names
         with pytest.raises(ValueError, match=r'\.name needs a list of 3'):
             complete_profiles(data)
+
+
+def unsplit_data():
+    data = make_data()
+    del data['user', 'rates', 'item'].test_edge_label_index
+    return data
+
+
+def test_a_split_that_comes_later_is_refused(tmp_path):
+    """It would hold out items that the texts of users name."""
+    data = complete_profiles(unsplit_data())
+    assert data['user'].profile_split == hash_split(data)
+    assert 'profile_split' not in data['item']
+    save_data(data, tmp_path)
+    for known in (data, load_data(tmp_path)):
+        with pytest.raises(ValueError, match=r"of 'user' were .* split first"):
+            SplitInteractions()(known)
+
+
+def test_a_split_after_items_were_profiled_by_interactions(tmp_path):
+    data = unsplit_data()
+    with ProfileStore(tmp_path / 'item.jsonl') as store:
+        store.add([Answer(0, 'p', 'm', hash_split(data), 'A mug.', 'r')])
+    data = complete_profiles(data, {'item': store.path})
+    del data['user'].profile_split
+    with pytest.raises(ValueError, match="of 'item' were made from"):
+        SplitInteractions()(data)

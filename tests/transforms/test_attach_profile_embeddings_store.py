@@ -4,7 +4,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_darec.graph import EDGE_TYPE, BipartiteGraph
 from pyg_darec.profiles import encode_profiles
-from pyg_darec.transforms import AttachProfileEmbeddings
+from pyg_darec.transforms import AttachProfileEmbeddings, SplitInteractions
 
 TEXTS = ['likes tea', 'likes mugs', 'likes gardens']
 EXPECTED = torch.tensor([[9.0, 1.0], [10.0, 1.0], [13.0, 1.0]])
@@ -136,3 +136,9 @@ def test_truncated_store(data, tmp_path):
 def test_folder_without_a_store(data, tmp_path):
     with pytest.raises(FileNotFoundError, match='holds no embeddings'):
         attach(data, tmp_path)
+
+
+def test_a_split_after_a_store_that_knows_the_pairs(data, tmp_path):
+    encode(tmp_path, split=data)
+    with pytest.raises(ValueError, match="of 'user' were made from"):
+        SplitInteractions()(attach(data, tmp_path))
