@@ -94,6 +94,9 @@ class BipartiteGraph:
         self._by_item = CSR.from_edges(item, user, (num_items, num_users))
         norm = self.user_degree[user].double() * self.item_degree[item]
         self._weight = norm.rsqrt().to(torch.get_default_dtype())
+        self.is_weighted = False
+        """Whether the weights are others than degrees give."""
+
         self._cache: dict[torch.dtype, tuple[int, tuple[Tensor, ...]]] = {}
         self._moved: dict[torch.device, BipartiteGraph] = {}
         self._matrices(self.weight.dtype)  # before a CUDA graph owns them
@@ -243,6 +246,7 @@ class BipartiteGraph:
             )
         out = copy.copy(self)
         out._weight, out._cache, out._moved = weight, {}, {}
+        out.is_weighted = True
         return out
 
     def drop_edges(self, p: float) -> 'BipartiteGraph':

@@ -40,10 +40,11 @@ def explain(
     .. math::
         s_{ui}(\mathcal{E}) - s_{ui}(\mathcal{E} \setminus \{(u, j)\}),
 
-    both with the weights that the model has. This is what the graph passes
-    on, and zero for a model that does not propagate; it is not what training
-    without the interaction would change. It takes one propagation for each
-    item that is named.
+    both with the weights that the model has, and with those of interactions
+    that :meth:`~pyg_darec.BipartiteGraph.with_weight` gave, if it did. This is
+    what the graph passes on, and zero for a model that does not propagate; it
+    is not what training without the interaction would change. It takes one
+    propagation for each item that is named.
 
     .. code-block:: python
 
@@ -154,8 +155,9 @@ def _without(graph: BipartiteGraph, user: int, item: int) -> BipartiteGraph:
         keep = (pairs[0] != user) | (pairs[1] != item)
         keep_edges(source, graph.edge_type, keep.nonzero().flatten())
     pairs = graph.edge_index
-    return BipartiteGraph(
-        pairs[:, (pairs[0] != user) | (pairs[1] != item)],
+    keep = (pairs[0] != user) | (pairs[1] != item)
+    out = BipartiteGraph(
+        pairs[:, keep],
         graph.num_users,
         graph.num_items,
         graph.llm_x,
@@ -163,3 +165,4 @@ def _without(graph: BipartiteGraph, user: int, item: int) -> BipartiteGraph:
         graph.edge_type,
         source,
     )
+    return out.with_weight(graph.weight[keep]) if graph.is_weighted else out

@@ -4,6 +4,7 @@ from retrieval.example import RATES, countdown, shop
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.models import LightGCN
 from pyg_darec.retrieval import explain, recommend
 
@@ -53,6 +54,21 @@ def test_contribution_is_the_score_without_the_interaction() -> None:
         fall = score[0, place] - u[0] @ i[explanation.item]
         assert explanation.score == pytest.approx(float(score[0, place]))
         assert reason.contribution == pytest.approx(fall.item(), abs=1e-6)
+
+
+def test_other_interactions_keep_weights_of_their_own() -> None:
+    torch.manual_seed(0)
+    graph = BipartiteGraph.from_data(shop())
+    graph = graph.with_weight(torch.rand(graph.num_edges))
+    model = LightGCN.from_data(graph, 4).eval()
+    (out,) = explain(model, graph, 0, [3], k=5)
+    assert len(out.reasons) == 2
+    for reason in out.reasons:
+        pair = torch.tensor([[0], [reason.item]])
+        is_gone = (graph.edge_index == pair).all(dim=0)
+        users, items = model(graph.with_weight(graph.weight * ~is_gone))
+        fall = out.score - (users[0] @ items[3]).item()
+        assert reason.contribution == pytest.approx(fall, abs=1e-6)
 
 
 def test_attributes_of_interactions_follow() -> None:
