@@ -51,6 +51,7 @@ from pyg_darec.train.validation import (
 from pyg_darec.train.weights import WEIGHTS, save_model
 
 
+@torch.inference_mode(False)
 def fit(
     model: Module,
     data: HeteroData | BipartiteGraph,
@@ -82,7 +83,8 @@ def fit(
     Everything random is a function of :obj:`seed` and of the epoch. On a CPU
     the same call gives the same weights, bit for bit, and so does a run that
     was killed at any moment and continued with :obj:`resume=True`. The
-    global random state is the same before and after.
+    global random state is the same before and after, and so is whether
+    gradients are on: it trains where they are off as well.
 
     Without validation interactions in :obj:`data`, all :obj:`epochs` are
     trained and the last weights are kept.

@@ -72,6 +72,18 @@ def test_same_seed_same_weights(graph, tiny):
     assert histories[0] == histories[1] != histories[2]
 
 
+@pytest.mark.parametrize('off', [torch.no_grad, torch.inference_mode])
+def test_trains_where_gradients_are_off(graph, tiny, off):
+    a, b = tiny.model(), tiny.model()
+    expected = fit(a, graph, epochs=2, **QUIET)
+    with off():
+        result = fit(b, graph, epochs=2, **QUIET)
+        assert not torch.is_grad_enabled()
+    assert equal(weights(a), weights(b))
+    assert result.best_metrics == expected.best_metrics
+    assert not any(value.is_inference() for value in b.state_dict().values())
+
+
 def test_global_random_state_is_untouched(model, graph):
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     fit(model, graph, epochs=2, **QUIET)
