@@ -70,6 +70,17 @@ def check_seed(seed: Any) -> None:
         )
 
 
+def check_shape(shape: torch.Size, **tensors: Tensor) -> None:
+    r"""Raises a :class:`ValueError` that names the first tensor of another
+    shape: where that is one row, PyTorch would repeat it.
+    """
+    for name, x in tensors.items():
+        if x.shape != shape:
+            raise ValueError(
+                f"'{name}' needs shape {tuple(shape)} (got {tuple(x.shape)})"
+            )
+
+
 def check_index(
     name: str, index: Tensor, num_users: int, num_items: int
 ) -> None:

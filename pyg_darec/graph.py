@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_darec.checks import check_embeddings, check_index
+from pyg_darec.checks import check_embeddings, check_index, check_shape
 from pyg_darec.sparse import CSR, Propagate
 
 EdgeType = tuple[str, str, str]
@@ -239,11 +239,7 @@ class BipartiteGraph:
         Raises:
             ValueError: If :obj:`weight` has another shape.
         """
-        if weight.shape != self.weight.shape:
-            raise ValueError(
-                f"'weight' needs shape {tuple(self.weight.shape)} "
-                f'(got {tuple(weight.shape)})'
-            )
+        check_shape(self.weight.shape, weight=weight)
         out = copy.copy(self)
         out._weight, out._cache, out._moved = weight, {}, {}
         out.is_weighted = True

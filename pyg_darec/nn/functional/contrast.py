@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pyg_darec.autograd import once_differentiable
-from pyg_darec.checks import check_positive
+from pyg_darec.checks import check_positive, check_shape
 from pyg_darec.nn.functional.blocks import blocks
 from pyg_darec.nn.functional.normalize import normalize
 from pyg_darec.operators import operator
@@ -148,9 +148,11 @@ def info_nce(
         - **multiplicity:** :math:`(C)`
 
     Raises:
-        ValueError: If :obj:`temperature` is not positive.
+        ValueError: If :obj:`temperature` is not positive or an input has
+            another shape.
     """
     check_positive(temperature=temperature)
+    check_shape(anchor.shape, positive=positive)
     dtype = torch.promote_types(anchor.dtype, torch.float32)
     a = normalize(anchor.to(dtype)) / temperature
     p, c = normalize(positive.to(dtype)), normalize(candidate.to(dtype))
@@ -191,6 +193,9 @@ def log_partition(
         - **weight:** :math:`(A)`
         - **multiplicity:** :math:`(C)`
         - **output:** :math:`()`
+
+    Raises:
+        ValueError: If weights or multiplicities have another shape.
     """
     if anchor.size(0) == 0:
         return anchor.sum()
@@ -213,6 +218,8 @@ def _log_partition(
 ) -> Tensor:
     w = a.new_ones(a.size(0)) if weight is None else weight.to(a.dtype)
     m = c.new_ones(c.size(0)) if multiplicity is None else multiplicity
+    check_shape(a.shape[:1], weight=w)
+    check_shape(c.shape[:1], multiplicity=m)
     device, dtype = a.device.type, a.dtype
     if torch.is_autocast_enabled(device) and limit <= _SAFE:
         # Large logits would lose the differences that matter.

@@ -36,7 +36,11 @@ def bpr_loss(user: Tensor, item: Tensor, batch: _Batch) -> Tensor:
         - **user:** :math:`(U, d)`
         - **item:** :math:`(I, d)`
         - **batch:** three times :math:`(B)`
+
+    Raises:
+        ValueError: If embeddings differ in width or indices in number.
     """
+    _check(user, item, batch)
     u, pos, neg = batch
     anchor = user[u]
     margin = (anchor * (item[neg] - item[pos])).sum(dim=-1)
@@ -64,7 +68,11 @@ def bce_loss(user: Tensor, item: Tensor, batch: _Batch) -> Tensor:
         - **user:** :math:`(U, d)`
         - **item:** :math:`(I, d)`
         - **batch:** three times :math:`(B)`
+
+    Raises:
+        ValueError: If embeddings differ in width or indices in number.
     """
+    _check(user, item, batch)
     u, pos, neg = batch
     anchor = user[u]
     right = softplus(-(anchor * item[pos]).sum(dim=-1))
@@ -123,14 +131,16 @@ def softmax_loss(
         - **output:** :math:`()`
 
     Raises:
-        ValueError: If :obj:`temperature` is not positive or
-            :obj:`similarity` is unknown.
+        ValueError: If :obj:`temperature` is not positive,
+            :obj:`similarity` is unknown, embeddings differ in width, or
+            users and positive items in number.
     """
     check_positive(temperature=temperature)
     if similarity not in ('dot', 'cosine'):
         raise ValueError(
             f"'similarity' needs to be 'dot' or 'cosine' (got '{similarity}')"
         )
+    _check(user, item, batch[:2])
     u, pos, _ = batch
     if u.numel() == 0 or candidate.numel() == 0:
         return user[u[:0]].sum() + item[pos[:0]].sum()
@@ -244,10 +254,12 @@ def direct_au_loss(
         - **output:** :math:`()`
 
     Raises:
-        ValueError: If :obj:`gamma` is negative or :obj:`t` is not positive.
+        ValueError: If :obj:`gamma` is negative, :obj:`t` is not positive,
+            embeddings differ in width, or users and positive items in number.
     """
     check_weight(gamma=gamma)
     check_positive(t=t)
+    _check(user, item, batch[:2])
     dtype = torch.promote_types(user.dtype, torch.float32)
     u, p = (
         normalize(x[index].to(dtype))
@@ -267,3 +279,18 @@ def l2_penalty(*params: Tensor) -> Tensor:
         (param.square().sum() for param in params[1:]),
         start=params[0].square().sum(),
     )
+
+
+def _check(user: Tensor, item: Tensor, batch: tuple[Tensor, ...]) -> None:
+    """PyTorch would repeat a single column or index."""
+    if user.size(-1) != item.size(-1):
+        raise ValueError(
+            "'user' and 'item' need one width (got shapes "
+            f'{tuple(user.shape)} and {tuple(item.shape)})'
+        )
+    for index in batch:
+        if index.shape != batch[0].shape:
+            raise ValueError(
+                "'batch' needs indices of one shape (got "
+                f'{[tuple(x.shape) for x in batch]})'
+            )

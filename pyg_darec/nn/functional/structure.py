@@ -9,6 +9,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from pyg_darec.checks import check_shape
 from pyg_darec.nn.functional.normalize import normalize
 
 Matching = Literal['greedy', 'optimal']
@@ -26,7 +27,11 @@ def orthogonality(specific: Tensor, shared: Tensor) -> Tensor:
     Shapes:
         - **specific**, **shared:** :math:`(N, d)`
         - **output:** :math:`()`
+
+    Raises:
+        ValueError: If the two have different shapes.
     """
+    check_shape(specific.shape, shared=shared)
     cosine = (normalize(specific) * normalize(shared)).sum(dim=-1)
     return cosine.square().sum() / max(cosine.numel(), 1)
 
@@ -125,7 +130,11 @@ def center_alignment(x: Tensor, y: Tensor) -> Tensor:
     Shapes:
         - **x**, **y:** :math:`(K, d)`, matched row by row
         - **output:** :math:`()`
+
+    Raises:
+        ValueError: If the two have different shapes.
     """
+    check_shape(x.shape, y=y)
     num = x.size(0)
     similarity = normalize(x) @ normalize(y).t()
     diagonal = similarity.diagonal()

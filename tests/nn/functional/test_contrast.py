@@ -151,6 +151,17 @@ def test_empty_and_bad_input() -> None:
         info_nce(*inputs(), 0.0)
 
 
+def test_nothing_is_repeated() -> None:
+    x, one = torch.ones(3, 2), torch.ones(1)
+    with pytest.raises(ValueError, match=r"'positive' .*3, 2.*\(1, 2\)\)"):
+        info_nce(x, x[:1], x, 0.1)
+    for name in ('weight', 'multiplicity'):
+        with pytest.raises(ValueError, match=rf"'{name}' .*\(3,\).*\(1,\)\)"):
+            info_nce(x, x, x, 0.1, **{name: one})
+        with pytest.raises(ValueError, match=rf"'{name}' .*\(3,\).*\(1,\)\)"):
+            log_partition(x, x, **{name: one})
+
+
 def test_no_square_matrix_is_kept() -> None:
     """Only tensors linear in the rows survive the forward pass."""
     x = torch.randn(3000, 4, requires_grad=True)

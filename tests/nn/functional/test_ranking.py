@@ -210,6 +210,25 @@ def test_bad_arguments(tables, batch) -> None:  # type: ignore[no-untyped-def]
         direct_au_loss(*tables, batch, t=0)
 
 
+@pytest.mark.parametrize('name', LOSSES)
+def test_nothing_is_repeated(name, tables, batch) -> None:  # type: ignore[no-untyped-def]
+    """One row or column would stand for all."""
+    user, item = tables
+    u, pos, neg = batch
+    with pytest.raises(ValueError, match=r'one width \(got .*\(4, 1\) and'):
+        LOSSES[name](user[:, :1], item, batch)
+    for other in ((u[:1], pos, neg), (u, pos[:1], neg)):
+        with pytest.raises(ValueError, match=r'one shape \(got .*\(1,\)'):
+            LOSSES[name](user, item, other)
+
+
+@pytest.mark.parametrize('name', ['bpr', 'bce'])
+def test_negatives_are_not_repeated(name, tables, batch) -> None:  # type: ignore[no-untyped-def]
+    u, pos, neg = batch
+    with pytest.raises(ValueError, match=r'\(5,\), \(5,\), \(1,\)\]'):
+        LOSSES[name](*tables, (u, pos, neg[:1]))
+
+
 def test_l2_penalty() -> None:
     x, y = torch.randn(3, 2), torch.randn(4)
     assert torch.allclose(l2_penalty(x, y), (x**2).sum() + (y**2).sum())

@@ -108,3 +108,11 @@ def test_center_alignment() -> None:
     eye = torch.eye(5)
     assert center_alignment(eye, 3 * eye) == 0
     assert center_alignment(eye[:1], -eye[:1]) == 4  # one centre
+
+
+def test_nothing_is_repeated() -> None:
+    x = torch.ones(3, 2)
+    with pytest.raises(ValueError, match=r"'shared' needs .*\(got \(1, 2\)\)"):
+        orthogonality(x, x[:1])
+    with pytest.raises(ValueError, match=r"'y' needs .*\(got \(1, 2\)\)"):
+        center_alignment(x, x[:1])
