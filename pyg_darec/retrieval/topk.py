@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from pyg_darec.checks import as_count
+from pyg_darec.checks import as_count, check_index
 from pyg_darec.retrieval.chunk_ranking import ChunkRanking
 from pyg_darec.retrieval.embedding import check_embeddings
+from pyg_darec.retrieval.nodes import Indices, as_index
 
 # Scores at once, 32 MiB of float32, unless rows are so wide that this would
 # be fewer users than MIN_CHUNK: then reading the items dominates.
@@ -21,7 +22,7 @@ def masked_topk(
     item: Tensor,
     k: int,
     exclude: Sequence[Tensor] = (),
-    users: Tensor | None = None,
+    users: Indices | None = None,
     chunk_size: int | None = None,
     progress: bool = False,
 ) -> tuple[Tensor, Tensor]:
@@ -43,8 +44,9 @@ def masked_topk(
         exclude (Sequence[torch.Tensor], optional): Edge indices (users in
             row 0, items in row 1) of the pairs to leave out, such as the
             training interactions. (default: :obj:`()`)
-        users (torch.Tensor, optional): The users to rank items for, in any
-            order. If :obj:`None`, all users. (default: :obj:`None`)
+        users (Sequence[int] or torch.Tensor, optional): The users to rank
+            items for, in any order. If :obj:`None`, all users.
+            (default: :obj:`None`)
         chunk_size (int, optional): The number of users to score at once. If
             :obj:`None`, as many as give :math:`2^{23}` scores, and at least
             256. (default: :obj:`None`)
@@ -59,8 +61,9 @@ def masked_topk(
 
     Raises:
         ValueError: If :obj:`k` is not in :math:`[1, I]`, :obj:`chunk_size`
-            is not positive, or the embeddings do not fit each other or are
-            not finite.
+            is not positive, the embeddings do not fit each other or are not
+            finite, a user or an excluded pair does not exist, or scores
+            overflow, those far below the best ones excepted.
     """
     check_embeddings(user, item)
     k = check_k(k, item.size(0))
@@ -72,7 +75,9 @@ def masked_topk(
         )
     if users is None:
         users = torch.arange(user.size(0), device=user.device)
-    users = users.to(user.device)
+    users = as_index(users, user.size(0), 'users', 'user').to(user.device)
+    for pairs in exclude:
+        check_index('excluded', pairs, user.size(0), item.size(0))
     num = users.numel()
 
     # Half precision has too few digits to tell thousands of scores apart.
@@ -93,13 +98,21 @@ def masked_topk(
         hi, part = lo + chunk_size, slice(bound[i], bound[i + 1])
         query = user[users[lo:hi]]
         score[lo:hi], index[lo:hi] = ranking(query, row[part] - lo, col[part])
-    if not (score < torch.inf).all():  # NaN compares false as well
+    is_empty = score == -torch.inf
+    is_finite = bool((score < torch.inf).all())  # NaN compares false as well
+    if is_finite and bool(is_empty.any()):
+        # Of each user, the items that are not excluded.
+        pair = (row * item.size(0) + col).unique()
+        gone = torch.bincount(pair // item.size(0), minlength=num)
+        left = item.size(0) - gone
+        is_finite = bool((is_empty.sum(dim=1) <= (k - left).clamp(min=0)).all())
+    if not is_finite:
         raise ValueError(
             'The scores overflow: the model diverged; lower the learning '
             f'rate or the loss weights (got embeddings up to '
             f'{max(float(user.abs().max()), float(item.abs().max())):.1e})'
         )
-    return score, index.masked_fill_(score == -torch.inf, -1)
+    return score, index.masked_fill_(is_empty, -1)
 
 
 def check_k(k: int, num_items: int) -> int:

@@ -174,6 +174,32 @@ def test_overflowing_scores() -> None:
         masked_topk(huge, huge, 1)
 
 
+def test_scores_that_overflow_to_minus_infinity() -> None:
+    """They are no empty places, but matter only where they are in the
+    result.
+    """
+    user, item = torch.tensor([[1e30], [1.0]]), torch.tensor([[2.0], [-1e30]])
+    _, index = masked_topk(user, item, 1)
+    assert index.tolist() == [[0], [0]]
+    with pytest.raises(ValueError, match='overflow'):
+        masked_topk(user, item, 2)
+    with pytest.raises(ValueError, match='overflow'):
+        masked_topk(user, item, 1, [torch.tensor([[0], [0]])])
+    seen = torch.tensor([[0, 0, 0], [1, 1, 1]])
+    _, index = masked_topk(user, item, 2, [seen])
+    assert index.tolist() == [[0, -1], [0, 1]]
+
+
+@pytest.mark.parametrize('number', [-1, 2])
+def test_users_and_pairs_that_do_not_exist(number: int) -> None:
+    user, item = torch.ones(2, 1), torch.ones(2, 1)
+    with pytest.raises(ValueError, match=rf"'users' .*0 to 1 \(got {number}\)"):
+        masked_topk(user, item, 1, users=torch.tensor([0, number]))
+    for pair in ([number, 0], [0, number]):
+        with pytest.raises(ValueError, match=rf'excluded .*index {number}\)'):
+            masked_topk(user, item, 1, [torch.tensor(pair).view(2, 1)])
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 def test_cuda() -> None:
     user = torch.randint(-99, 99, (57, 8)).float()
