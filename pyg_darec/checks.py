@@ -54,20 +54,28 @@ def check_count(**counts: int | None) -> None:
 
 def as_count(value: Any) -> int:
     r"""A plain integer, zero of what is none."""
-    try:
-        return 0 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        return 0
+    return _as_integer(value) or 0
 
 
-def check_seed(seed: Any) -> None:
-    r"""Raises a :class:`ValueError` if :obj:`seed` is not an integer of at
-    least zero.
+def as_seed(seed: Any) -> int:
+    r"""A plain integer.
+
+    Raises:
+        ValueError: If :obj:`seed` is not an integer of at least zero.
     """
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+    value = _as_integer(seed)
+    if value is None or value < 0:
         raise ValueError(
             f"'seed' needs to be an integer of at least 0 (got {seed!r})"
         )
+    return value
+
+
+def _as_integer(value: Any) -> int | None:
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
 
 
 def check_shape(shape: torch.Size, **tensors: Tensor) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from pyg_darec.checks import check_count, check_seed, describe, is_dense
+from pyg_darec.checks import as_seed, check_count, describe, is_dense
 from pyg_darec.nn.functional import kmeans
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def plot_parts(
     """
     _check_parts(parts, cluster_by)
     check_count(num_samples=num_samples, num_clusters=num_clusters)
-    check_seed(seed)
+    seed = as_seed(seed)
     num_panels = 1 if cluster_by is None else 2
     figure = _make_figure('plot_parts', figsize=(1 + 4.5 * num_panels, 5))
     tsne = _import('openTSNE', 'plot_parts')

@@ -3,11 +3,11 @@ import pytest
 import torch
 
 from pyg_darec.checks import (
+    as_seed,
     check_count,
     check_embeddings,
     check_index,
     check_positive,
-    check_seed,
     check_weight,
 )
 
@@ -54,7 +54,9 @@ def test_index_of_the_wrong_kind(index: object, got: str) -> None:
 def test_numbers() -> None:
     check_weight(a=0, b=1.5)
     check_positive(a=1e-3)
-    check_seed(0)
+    for seed in (0, np.int64(7), np.uint8(7)):
+        assert type(as_seed(seed)) is int
+        assert as_seed(seed) == seed
     for value in (-1, NAN, INF, 'a'):
         got = rf"'b'.*\(got {value!r}\)"
         with pytest.raises(ValueError, match=got):
@@ -63,9 +65,9 @@ def test_numbers() -> None:
             check_positive(a=1, b=value)
     with pytest.raises(ValueError, match="'a' needs to be finite and pos"):
         check_positive(a=0)
-    for seed in (-1, 1.5, 'a', True, None):
+    for seed in (-1, 1.5, 2.0, 'a', True, np.True_, np.int64(-1), None):
         with pytest.raises(ValueError, match="'seed' needs to be an integer"):
-            check_seed(seed)
+            as_seed(seed)
 
 
 def test_counts() -> None:

@@ -9,6 +9,7 @@ import torch
 from safetensors import safe_open
 from torch_geometric.data import HeteroData
 
+from pyg_darec.checks import as_seed
 from pyg_darec.datasets.cached_dataset import CachedDataset
 from pyg_darec.datasets.purchase_profiles import purchase_profiles
 from pyg_darec.graph import EDGE_TYPE
@@ -70,7 +71,8 @@ class OnlineRetail(CachedDataset):
             (default: :obj:`False`)
 
     Raises:
-        ValueError: If :obj:`split` is not one of the above.
+        ValueError: If :obj:`split` is not one of the above or :obj:`seed`
+            is negative.
 
     **STATS:**
 
@@ -102,7 +104,7 @@ class OnlineRetail(CachedDataset):
                 f"'split' needs to be one of {get_args(Split)} (got '{split}')"
             )
         self.split = split
-        self.seed = seed
+        self.seed = as_seed(seed)
         super().__init__(
             str(root), transform, pre_transform, force_reload=force_reload
         )

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy import stats
 from torch import Tensor
 
-from pyg_darec.checks import check_count, check_seed, describe, is_dense
+from pyg_darec.checks import as_seed, check_count, describe, is_dense
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -117,7 +117,7 @@ def compare(
             f"'confidence' needs to be between 0 and 1 (got {confidence})"
         )
     check_count(num_resamples=num_resamples)
-    check_seed(seed)
+    seed = as_seed(seed)
     x, y = _repetitions('a', a, over), _repetitions('b', b, over)
     if a.shape != b.shape:
         raise ValueError(

@@ -7,7 +7,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from pyg_darec.as_graph import as_graph
-from pyg_darec.checks import check_seed
+from pyg_darec.checks import as_seed
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.align import Aligner
 from pyg_darec.nn.models import Backbone
@@ -52,7 +52,7 @@ def build_model(
         ValueError: If there is no such backbone or method, it does not take
             an option, or :obj:`data` has no profile embeddings to align with.
     """
-    check_seed(seed)
+    seed = as_seed(seed)
     graph = as_graph(data)
     model_cls, align_cls = resolve(backbone), None
     if not issubclass(model_cls, Backbone):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_darec.checks import check_count, check_embeddings, check_seed
+from pyg_darec.checks import as_seed, check_count, check_embeddings
 from pyg_darec.graph import EDGE_TYPE, BipartiteGraph, EdgeType
 from pyg_darec.profiles.embedding_store import EmbeddingStore
 from pyg_darec.profiles.hash_split import hash_split
@@ -86,7 +86,7 @@ def audit_profiles(
             f"'data' needs to be a 'HeteroData' (got '{type(data).__name__}')"
         )
     check_count(num_pairs=num_pairs, num_controls=num_controls)
-    check_seed(seed)
+    seed = as_seed(seed)
     graph = BipartiteGraph.from_data(data, edge_type)
     if split not in graph.edge_label_index:
         raise ValueError(

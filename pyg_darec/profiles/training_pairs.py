@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_darec.checks import check_seed
+from pyg_darec.checks import as_seed
 from pyg_darec.graph import EDGE_TYPE, BipartiteGraph, EdgeType
 from pyg_darec.profiles.cell import is_missing
 from pyg_darec.profiles.hash_split import hash_split
@@ -36,7 +36,7 @@ class TrainingPairs:
     def __init__(
         self, data: HeteroData, edge_type: EdgeType = EDGE_TYPE, seed: int = 0
     ) -> None:
-        check_seed(seed)
+        seed = as_seed(seed)
         graph = BipartiteGraph.from_data(data, edge_type).to('cpu')
         self.split = hash_split(graph)
         self.user_ids = node_ids(data, edge_type[0], graph.num_users)

@@ -16,7 +16,7 @@ from torch_geometric.data import HeteroData
 from tqdm import tqdm
 
 from pyg_darec.as_graph import as_graph
-from pyg_darec.checks import check_count, check_positive, check_seed
+from pyg_darec.checks import as_seed, check_count, check_positive
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.loader import Negatives, PairLoader
 from pyg_darec.nn.models import as_recommender
@@ -172,7 +172,7 @@ def fit(
         devices=devices,
     )
     check_positive(lr=lr)
-    check_seed(seed)
+    seed = as_seed(seed)
     folder = _run_folder(run_dir, resume)
     fabric = make_fabric(device, devices, precision)
     fabric.launch()

@@ -8,7 +8,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
-from pyg_darec.checks import check_seed
+from pyg_darec.checks import as_seed
 from pyg_darec.graph import EDGE_TYPE, EdgeType
 from pyg_darec.profiles.hash_split import PROFILE_SPLIT
 from pyg_darec.transforms.grouping import (
@@ -113,10 +113,9 @@ class SplitInteractions(BaseTransform):
             raise ValueError(
                 f"'ratios' leaves nothing to train on (got {ratios})"
             )
-        check_seed(seed)
         self.strategy = strategy
         self.ratios = ratios
-        self.seed = seed
+        self.seed = as_seed(seed)
         self.edge_type = edge_type
         self.time_attr = time_attr
 

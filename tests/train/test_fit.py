@@ -64,7 +64,7 @@ def test_takes_a_model_without_a_loss(graph, tiny):
 
 def test_same_seed_same_weights(graph, tiny):
     models, histories = [tiny.model() for _ in range(3)], []
-    for model, seed in zip(models, (7, 7, 8), strict=True):
+    for model, seed in zip(models, (7, np.int64(7), 8), strict=True):
         torch.rand(5)  # whatever the caller has drawn before
         result = fit(model, graph, epochs=5, seed=seed, **QUIET)
         histories.append(tiny.without_time(result.history))

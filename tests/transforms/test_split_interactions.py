@@ -1,5 +1,6 @@
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -127,7 +128,8 @@ def test_temporal_cuts_time_into_intervals(data):
 @pytest.mark.parametrize('strategy', STRATEGIES)
 def test_same_seed_same_split(strategy):
     data = random_graph()
-    one, two = (SplitInteractions(strategy, seed=3)(data) for _ in range(2))
+    seeds = (3, np.int64(3))
+    one, two = (SplitInteractions(strategy, seed=n)(data) for n in seeds)
     for key in KEYS:
         assert torch.equal(one[EDGE_TYPE][key], two[EDGE_TYPE][key])
 

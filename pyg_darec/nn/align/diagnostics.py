@@ -5,7 +5,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_darec.as_graph import as_graph
-from pyg_darec.checks import check_count, check_seed
+from pyg_darec.checks import as_seed, check_count
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.loader import PairLoader
 from pyg_darec.nn.align.base import Aligner
@@ -76,7 +76,7 @@ class Diagnostics:
                 f"(got '{type(model).__name__}')"
             )
         check_count(num_nodes=num_nodes)
-        check_seed(seed)
+        seed = as_seed(seed)
         self.model = model
         self.graph = as_graph(data)
         self.loader = PairLoader(self.graph, batch_size, seed=seed)
