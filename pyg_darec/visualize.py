@@ -22,7 +22,8 @@ def plot_curves(
     title: str = '',
 ) -> None:
     r"""Draws the training loss and a validation metric of several runs over
-    epochs, the best epoch of each marked.
+    epochs, the best epoch of each marked. Without any validation, it draws
+    the loss alone.
 
     Args:
         histories (dict): The :obj:`history` of a
@@ -35,10 +36,19 @@ def plot_curves(
 
     Raises:
         ImportError: If matplotlib is not installed.
+        ValueError: If no run has :obj:`metric`, but one has others.
     """
-    figure = _make_figure('plot_curves', figsize=(9, 3.5))
+    names = {name for h in histories.values() for row in h for name in row}
+    known = sorted(name for name in names if '@' in name)
+    if known and metric not in names:
+        raise ValueError(
+            f"'metric' needs to be one that a run has, of {known} "
+            f"(got '{metric}')"
+        )
+    num_panels = 2 if metric in names else 1
+    figure = _make_figure('plot_curves', figsize=(4.5 * num_panels, 3.5))
     figure.suptitle(title)
-    left, right = figure.subplots(1, 2)
+    left, *rest = figure.subplots(1, num_panels, squeeze=False)[0]
     for name, history in histories.items():
         epoch = [row['epoch'] for row in history]
         (line,) = left.plot(epoch, [row['loss'] for row in history], label=name)
@@ -48,10 +58,11 @@ def plot_curves(
         if points:
             best = max(points, key=lambda point: point[1])
             color = line.get_color()
-            right.plot(*zip(*points, strict=True), color=color)
-            right.plot(*best, 'o', color=color)
+            rest[0].plot(*zip(*points, strict=True), color=color)
+            rest[0].plot(*best, 'o', color=color)
     left.set(xlabel='epoch', ylabel='training loss')
-    right.set(xlabel='epoch', ylabel=f'validation {metric}')
+    for axis in rest:
+        axis.set(xlabel='epoch', ylabel=f'validation {metric}')
     left.legend()
     figure.savefig(path, dpi=150)
 

@@ -27,19 +27,33 @@ def test_writes_an_image(tmp_path: Path, suffix: str) -> None:
     assert head.startswith(b'\x89PNG' if suffix == '.png' else b'<?xml')
 
 
-def test_draws_every_run(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Those that would have been saved."""
     from matplotlib.figure import Figure
 
-    figures: list[Figure] = []
+    out: list[Any] = []
     monkeypatch.setattr(
-        Figure, 'savefig', lambda self, path, dpi: figures.append(self)
+        Figure, 'savefig', lambda self, path, dpi: out.append(self)
     )
+    return out
+
+
+def test_draws_every_run(figures: list[Any]) -> None:
     plot_curves(HISTORIES, 'unused')
     loss, metric = figures[0].axes
     assert [line.get_label() for line in loss.lines] == list(HISTORIES)
     curve, best = metric.lines  # the other run has no validation
     assert curve.get_xydata().tolist() == [[2, 0.1], [3, 0.05]]
     assert best.get_xydata().tolist() == [[2, 0.1]]
+
+
+def test_no_panel_is_blank(figures: list[Any]) -> None:
+    only = 'without validation'
+    plot_curves({only: HISTORIES[only]}, 'unused')
+    assert [axis.get_ylabel() for axis in figures[0].axes] == ['training loss']
+    with pytest.raises(ValueError, match=r"\['Recall@20'\] \(got 'NDCG@20'\)"):
+        plot_curves(HISTORIES, 'unused', metric='NDCG@20')
 
 
 @pytest.mark.parametrize('library', ['matplotlib.figure', 'openTSNE'])
