@@ -7,6 +7,7 @@ import tarfile
 import warnings
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,9 @@ def check_not_missing(values: Any, name: str) -> None:
 
 
 def to_ids(values: Any, name: str) -> Any:
-    """Ids of one type: as they are, whole numbers as Python integers."""
+    """Ids of one type: numbers and texts as they are, whole numbers as Python
+    integers; others as texts, as a CSV file has them.
+    """
     import pandas as pd
 
     check_not_missing(values, name)
@@ -188,6 +191,15 @@ def to_ids(values: Any, name: str) -> Any:
             f'{name} holds ids of several types; convert them to one '
             f'(got {types})'
         )
+    if not isinstance(ids[0], str | int | float):
+        written = {value: str(value) for value in dict.fromkeys(ids)}
+        alike = [t for t, n in Counter(written.values()).items() if n > 1]
+        if alike:
+            raise ValueError(
+                f'{name} holds different ids that are written alike; convert '
+                f'them to texts or numbers (got several {alike[0]!r})'
+            )
+        ids = [written[value] for value in ids]
     return pd.Series(ids, dtype=object)
 
 

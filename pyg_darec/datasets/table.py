@@ -1,8 +1,7 @@
 """Interactions from a table of any origin."""
 
-from collections.abc import Hashable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -42,10 +41,11 @@ def from_table(
         title = items.set_index('item').title  # another table
         data['item'].profile = title[data['item'].id].tolist()
 
-    Node :math:`n` is the :math:`n`-th smallest id (for ids without an order,
-    the :math:`n`-th one to occur), so that the order of rows has no influence.
-    The original ids are kept as lists, :obj:`data['user'].id` and
-    :obj:`data['item'].id`; ids that are whole numbers become :obj:`int`.
+    Node :math:`n` is the :math:`n`-th smallest id, so that the order of rows
+    has no influence. The original ids are kept as lists,
+    :obj:`data['user'].id` and :obj:`data['item'].id`; ids that are whole
+    numbers become :obj:`int`, and ids that are neither numbers nor texts, such
+    as a :class:`~uuid.UUID` or a date, what they are written like.
     **All** interactions go to :obj:`edge_index`, sorted by user, then by
     item: split them with :class:`~pyg_darec.transforms.SplitInteractions`.
 
@@ -80,9 +80,9 @@ def from_table(
     Raises:
         TypeError: If :obj:`table` is neither a table nor a path.
         ValueError: If a column is missing, an id, time or rating is missing
-            or of the wrong kind, ids of one column are of several types, no
-            row is left, the file cannot be read as a table, or
-            :obj:`edge_type` has one type of nodes only.
+            or of the wrong kind, ids of one column are of several types or
+            written alike, no row is left, the file cannot be read as a table,
+            or :obj:`edge_type` has one type of nodes only.
         FileNotFoundError: If there is no such file.
         ImportError: If :obj:`pandas` is not installed.
     """
@@ -121,8 +121,8 @@ def from_table(
 
     data = HeteroData()
     for key, node_type in (('user', edge_type[0]), ('item', edge_type[2])):
-        frame[key], ids = _number(frame[key])
-        data[node_type].id = ids
+        frame[key], ids = frame[key].factorize(sort=True)
+        data[node_type].id = ids.tolist()
         data[node_type].num_nodes = len(ids)
     if time is not None:
         frame = frame.sort_values('time', kind='stable')
@@ -144,16 +144,3 @@ _READERS = {
     'time': to_seconds,
     'rating': to_numbers,
 }
-
-
-def _number(values: Any) -> tuple[Any, list[Hashable]]:
-    """Numbers ids from 0 in their order, or as they occur if without."""
-    codes, ids = values.factorize()
-    ids = ids.tolist()
-    try:
-        order = sorted(range(len(ids)), key=ids.__getitem__)
-    except TypeError:
-        return codes, ids
-    rank = np.empty(len(ids), dtype=np.int64)
-    rank[order] = np.arange(len(ids))
-    return rank[codes], [ids[n] for n in order]

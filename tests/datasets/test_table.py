@@ -1,6 +1,8 @@
 import builtins
 import datetime
+from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyg_darec.datasets import attach_texts, from_table
+from pyg_darec.datasets import attach_texts, from_table, load_data, save_data
 from pyg_darec.datasets.reviews import read_reviews
 from pyg_darec.graph import EDGE_TYPE
 from pyg_darec.transforms import SplitInteractions
@@ -101,6 +103,7 @@ def test_is_the_table_in_any_order(rows, random):
 
 
 UTC = pd.Timestamp('2020-01-01 12:00')
+DAYS = ['2019-12-31', '2020-01-01']
 
 
 @pytest.mark.parametrize(
@@ -133,9 +136,11 @@ def test_times(times, seconds):
         (np.array([3, 1], dtype=np.uint8), [1, 3]),
         (pd.Categorical(['b', 'a']), ['a', 'b']),
         (pd.array(['b', 'a'], dtype='string'), ['a', 'b']),
-        ([('b', 1), ('a', 2)], [('a', 2), ('b', 1)]),
-        ([Path('b'), Path('a')], [Path('a'), Path('b')]),
-        ([2j, 1j], [2j, 1j]),  # no order but that of the rows
+        ([('b', 1), ('a', 2)], ["('a', 2)", "('b', 1)"]),
+        ([Path('b'), Path('a')], ['a', 'b']),
+        ([UUID(int=2), UUID(int=1)], [str(UUID(int=n)) for n in (1, 2)]),
+        ([UTC, UTC - pd.Timedelta('1D')], [f'{day} 12:00:00' for day in DAYS]),
+        ([datetime.date(2020, 1, 1), datetime.date(2019, 12, 31)], DAYS),
         ([2**60, 2**60 + 1], [2**60, 2**60 + 1]),
         (np.array([np.int64(2), 1], dtype=object), [1, 2]),
     ],
@@ -145,6 +150,27 @@ def test_any_hashable_id(ids, expected):
     data = from_table(pd.DataFrame({'user': ids, 'item': [1, 1]}))
     assert data['user'].id == expected
     assert {type(i) for i in data['user'].id} == {type(expected[0])}
+
+
+def test_ids_of_other_kinds_can_be_saved(tmp_path):
+    ids = [UUID(int=1), UUID(int=2)]
+    data = from_table(pd.DataFrame({'user': ids, 'item': DAYS}))
+    save_data(data, tmp_path)
+    assert load_data(tmp_path)['user'].id == [str(i) for i in ids]
+
+
+class Vague(tuple):
+    def __str__(self):
+        return 'vague'
+
+
+def test_different_ids_that_are_written_alike():
+    frame = pd.DataFrame({'user': [Vague('a'), Vague('b')], 'item': [1, 1]})
+    match = r"'user'.* convert them to texts .*\(got several 'vague'\)"
+    with pytest.raises(ValueError, match=match):
+        from_table(frame)
+    same = pd.DataFrame({'user': [Decimal(1), Decimal('1.0')], 'item': [1, 2]})
+    assert from_table(same)['user'].id == ['1']  # equal ids are one
 
 
 def write(frame, path):
