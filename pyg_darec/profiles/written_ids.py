@@ -3,6 +3,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 
 class WrittenIds:
     r"""Ids, found by how they are written: :obj:`7` by :obj:`'7'`, and by
@@ -22,13 +24,21 @@ class WrittenIds:
         r"""The place of an id; -1 if it is none or cannot be told from
         another.
         """
+        places = self.places(value)
+        return places[0] if len(places) == 1 else -1
+
+    def places(self, value: Any) -> list[int]:
+        r"""All places of an id. Of ids that are written alike, it is the one
+        of its type.
+        """
+        value = value.item() if isinstance(value, np.generic) else value
         text = written(value)
         places = self._places.get(_whole(text), [])
         if len(places) > 1:
             places = [p for p in places if written(self.ids[p]) == text]
         if len(places) > 1:
             places = [p for p in places if type(self.ids[p]) is type(value)]
-        return places[0] if len(places) == 1 else -1
+        return places
 
     def __repr__(self) -> str:
         return f'{self.__class__.__name__}({len(self.ids)})'

@@ -1,6 +1,5 @@
 """Nodes by index, by original id and by name."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -11,6 +10,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_darec.as_graph import as_graph
 from pyg_darec.graph import BipartiteGraph
+from pyg_darec.profiles.written_ids import WrittenIds
 
 Kind: TypeAlias = Literal['user', 'item']
 Indices: TypeAlias = Sequence[int] | Tensor
@@ -29,8 +29,9 @@ def find_nodes(
         users = find_nodes(data, ['A17', 'B02'])
         item, score = recommend(model, data, users)
 
-    A text that is no id itself, such as one of a command line, stands for the
-    id that is written like it: :obj:`'7'` for :obj:`7`.
+    Ids match if they are written alike, :obj:`7` and :obj:`'7'`, or a number
+    of a column with gaps, :obj:`7.0`; if several do, it is the one of the same
+    type.
 
     Args:
         data (torch_geometric.data.HeteroData or BipartiteGraph): The graph.
@@ -46,18 +47,9 @@ def find_nodes(
     if isinstance(ids, str):  # its letters may be ids
         raise ValueError(f"'ids' needs to be a list of ids (got {ids!r})")
     known = node_ids(data, kind)
-    exact: dict[Any, list[int]] = defaultdict(list)
-    written: dict[str, list[int]] = defaultdict(list)
-    for index, value in enumerate(known):
-        # Python takes 1 and True for the same key.
-        exact[type(value), value].append(index)
-        written[str(value)].append(index)
-    out = []
+    written, out = WrittenIds(known), []
     for value in ids.tolist() if isinstance(ids, Tensor) else ids:
-        value = value.item() if isinstance(value, np.generic) else value
-        found = exact.get((type(value), value), [])
-        if not found and isinstance(value, str):
-            found = written.get(value, [])
+        found = written.places(value)
         if len(found) != 1:
             what = f'is the id of {len(found)} {kind}s' if found else 'is none'
             raise ValueError(

@@ -10,7 +10,8 @@ IDS = [7, '7', '8.0', '8', '9.0', 1e17, 'x', True, 'y', 'y']
     ('value', 'place'),
     [
         (7, 0),
-        (np.int64(7), -1),  # of two that are written alike, neither
+        (np.int64(7), 0),
+        (7.0, -1),  # of two that are written alike, neither
         ('7', 1),
         ('8.0', 2),
         ('8', 3),
@@ -27,6 +28,11 @@ IDS = [7, '7', '8.0', '8', '9.0', 1e17, 'x', True, 'y', 'y']
 )
 def test_find(value, place):
     assert WrittenIds(IDS).find(value) == place
+
+
+def test_places():
+    assert WrittenIds(IDS).places('y') == [8, 9]
+    assert WrittenIds(IDS).places('z') == []
 
 
 def test_repr():

@@ -25,13 +25,14 @@ def test_ids_of_mixed_types() -> None:
     assert find_nodes(shop(), []).dtype == torch.long
 
 
-def test_texts_stand_for_numbers_that_are_written_so() -> None:
+def test_ids_match_if_they_are_written_alike() -> None:
     data = shop()
     assert find_nodes(data, ['7', np.int64(7), np.str_('8')]).tolist() == [
         0,
         0,
         2,
     ]
+    assert find_nodes(data, [8, 7.0]).tolist() == [2, 0]
     data['user'].id = [7, '7', 1]
     assert find_nodes(data, ['7', 7]).tolist() == [1, 0]  # exact comes first
 
@@ -56,7 +57,7 @@ def test_every_node_finds_itself(ids: list[str | int]) -> None:
     assert find_nodes(data, texts, 'item').tolist() == list(range(len(ids)))
 
 
-@pytest.mark.parametrize('value', ['9', 8, True, 1.0, None, ''])
+@pytest.mark.parametrize('value', ['9', 9, True, 1.0, None, '', [7]])
 def test_unknown_id(value: object) -> None:
     match = r"one user of the data.*one is none \(got .* like \[7, 'seven'"
     with pytest.raises(ValueError, match=match):
