@@ -10,10 +10,11 @@ from pyg_darec.nn.functional import l2_penalty
 from pyg_darec.nn.models import as_recommender
 from pyg_darec.nn.models.foreign import Embed
 from pyg_darec.nn.objectives import Objective
-from pyg_darec.nn.recommender import Recommender, Step, add_terms
+from pyg_darec.nn.recommender import Step, add_terms
+from pyg_darec.nn.wrapper import Wrapper
 
 
-class Aligner(Recommender):
+class Aligner(Wrapper):
     r"""A wrapper that aligns a recommender with LLM profile embeddings.
 
     A subclass implements :meth:`align`, which sees the embeddings of the

@@ -14,6 +14,7 @@ from torch_geometric.nn import HeteroConv
 from pyg_darec.checks import check_scored
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.recommender import Recommender, Step
+from pyg_darec.nn.wrapper import Wrapper
 
 Embed = Callable[[Any, Any], Any]
 
@@ -23,7 +24,7 @@ _HELP = (
 )
 
 
-class ForeignModel(Recommender):
+class ForeignModel(Wrapper):
     r"""Gives any module the surface of a :class:`Recommender`, without
     touching its code. :func:`as_recommender` makes it. A module with a
     :obj:`loss(data, batch)` of its own is trained with that and no
