@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric.plugins import Precision
 from torch import Tensor
 from torch.nn import Module
 from torch.optim import Optimizer
@@ -37,10 +38,18 @@ class Checkpoint:
     Args:
         path (pathlib.Path): The file.
         settings (dict): What has to be the same when the run continues.
+        precision (Precision, optional): What scales gradients, if they are.
+            (default: :obj:`None`)
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: Mapping[str, Any],
+        precision: Precision | None = None,
+    ) -> None:
         self.path = path
+        self.precision = precision or Precision()
         # As they will be read: JSON has no tuples.
         self.settings = json.loads(json.dumps(settings))
 
@@ -69,6 +78,7 @@ class Checkpoint:
             'settings': self.settings,
             'history': history,
             'values': values,
+            'scaler': self.precision.state_dict(),
         }
         metadata = {'pyg_darec': FORMAT, 'run': json.dumps(run)}
         write_tensors(tensors, self.path, metadata)
@@ -76,8 +86,8 @@ class Checkpoint:
     def load(
         self, model: Module, optimizers: Sequence[Optimizer]
     ) -> tuple[dict[str, Tensor], History]:
-        r"""Brings a model and its optimizers back to where they were, and
-        returns the best weights and the history so far.
+        r"""Brings a model, its optimizers and the scale of gradients back
+        to where they were, and returns the best weights and the history so far.
 
         Raises:
             ValueError: If the file is truncated, or of another model, other
@@ -117,6 +127,9 @@ class Checkpoint:
             if isinstance(value, Tensor):
                 value = value.to(getattr(own.get(key), 'device', 'cpu'))
             own[key] = tuple(value) if isinstance(value, list) else value
+        # Nothing of unscaled gradients, or from a time when it was not saved.
+        if scaler := run.get('scaler'):
+            self.precision.load_state_dict(scaler)
         history: History = run['history']
         return parts['best'], history
 

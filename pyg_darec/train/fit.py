@@ -215,7 +215,9 @@ def fit(
                 'seed': seed,
                 'precision': precision,
             }
-            checkpoint = Checkpoint(folder / CHECKPOINT, settings)
+            checkpoint = Checkpoint(
+                folder / CHECKPOINT, settings, fabric.strategy.precision
+            )
             if checkpoint.path.exists():
                 best, history = checkpoint.load(model, optimizers)
                 result = FitResult(history, monitor)

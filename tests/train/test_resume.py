@@ -4,17 +4,23 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
 from conformance.kills import KILLS
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 from torch_geometric.nn import Linear
 
 from pyg_darec.nn.align import DaRecAlign
 from pyg_darec.nn.models import LightGCN
 from pyg_darec.train import fit, load_model
-from pyg_darec.train.tensor_file import read_tensors
+from pyg_darec.train.tensor_file import read_tensors, write_tensors
+
+fit_module = import_module('pyg_darec.train.fit')  # not the function
 
 KWARGS = {
     'batch_size': 64,
@@ -231,7 +237,7 @@ folder, kills = sys.argv[2], int(sys.argv[3])
 import torch
 import torch.utils.tensorboard
 from pyg_darec.train import fit
-from pyg_darec.train.tensor_file import read_tensors
+from pyg_darec.train.tensor_file import read_tensors, write_tensors
 
 def run(path):
     torch.set_num_threads(1)
@@ -317,3 +323,42 @@ def test_killed_at_random_moments(tmp_path, tiny):
     ]
     assert len(histories[0]) == 4 * KILLS
     assert histories[0] == histories[1]
+
+
+class Scaled(MixedPrecision):
+    """The scaler of half precision, which otherwise needs a GPU."""
+
+    def __init__(self):
+        scaler = torch.amp.GradScaler('cpu', growth_interval=5)
+        super().__init__('16-mixed', 'cpu', scaler)
+
+    def forward_context(self):
+        return nullcontext()
+
+
+def test_scale_of_gradients(tmp_path, graph, tiny, monkeypatch):
+    """A checkpoint of a time when it was not saved starts it anew."""
+    made = []
+
+    def make_fabric(*args):
+        made.append(Scaled())
+        return Fabric(accelerator='cpu', plugins=made[-1])
+
+    def states(epochs, old=False):
+        if old:
+            path = tmp_path / 'checkpoint.safetensors'
+            tensors, metadata = read_tensors(path)
+            run = json.loads(metadata['run'])
+            assert run.pop('scaler')
+            write_tensors(tensors, path, {**metadata, 'run': json.dumps(run)})
+        kwargs = {'run_dir': tmp_path, 'resume': True, **KWARGS}
+        fit(tiny.model(), graph, epochs, patience=None, **kwargs)
+        return made[-1].scaler.state_dict()
+
+    monkeypatch.setattr(fit_module, 'make_fabric', make_fabric)
+    fit(tiny.model(), graph, 4, **KWARGS)
+    whole, start = made[-1].scaler.state_dict(), Scaled().scaler.state_dict()
+    assert whole['scale'] > 2 * start['scale']
+    states(2)
+    assert states(4) == whole
+    assert states(4, old=True) == start
