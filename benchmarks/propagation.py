@@ -10,13 +10,12 @@ growth of its peak memory. Fails if the two propagations disagree.
 """
 
 import argparse
-import json
 import subprocess
 import sys
-from pathlib import Path
 
 import torch
-from timing import alternate, describe, machine, print_speedup, summary
+from memory import current_mib, forget_peak, peak_mib
+from timing import alternate, describe, machine, print_speedup
 from torch_geometric.nn import LGConv
 
 from pyg_darec.graph import BipartiteGraph
@@ -54,30 +53,20 @@ def propagation(
     return alternate({'BipartiteGraph': ours, 'LGConv': lgconv}, rounds)
 
 
-def memory_mib(entry: str) -> float:
-    """'VmRSS' is what this process holds now, 'VmHWM' the most it did."""
-    for line in Path('/proc/self/status').read_text().splitlines():
-        if line.startswith(entry):
-            return int(line.split()[1]) / 1024
-    raise SystemExit('the memory of a process can be read on Linux only')
-
-
 def gram_memory(num_nodes: int, dim: int = 32) -> None:
     """Prints by how much one step of the term raises the memory."""
     x = torch.randn(num_nodes, dim, requires_grad=True)
     y = torch.randn(num_nodes, dim, requires_grad=True)
     gram_distance(x[:10], y[:10]).backward()
-    # Imports peaked higher than small terms do: forget that peak.
-    Path('/proc/self/clear_refs').write_text('5')
-    before = memory_mib('VmRSS')
+    forget_peak()  # imports peaked higher than small terms do
+    before = current_mib()
     gram_distance(x, y).backward()
-    print(memory_mib('VmHWM') - before)
+    print(peak_mib() - before)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--rounds', type=int, default=15)
-    parser.add_argument('--json', help='a file to write the figures to')
     parser.add_argument('--gram', type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.gram:
@@ -86,11 +75,9 @@ def main() -> None:
 
     print(machine())
     seconds = propagation(30_000, 40_000, 400_000, 64, args.rounds)
-    figures: dict[str, object] = {'machine': machine()}
     for name, values in seconds.items():
         print(f'{name:>16} {describe(values)}')
-        figures[name] = summary(values)
-    figures['speedup'] = print_speedup(seconds, 'LGConv', 'BipartiteGraph', 16)
+    print_speedup(seconds, 'LGConv', 'BipartiteGraph', 16)
 
     print('\nglobal term, forward and backward, d = 32')
     for num in (10_000, 100_000, 1_000_000):
@@ -101,14 +88,10 @@ def main() -> None:
             text=True,
         )
         mib = float(out.stdout)
-        figures[f'gram {num}'] = mib
         print(
             f'{num:>16,} nodes: {mib:7.1f} MiB, '
             f'{mib * 2**20 / num:.0f} bytes a node'
         )
-    if args.json:
-        with open(args.json, 'w') as file:
-            json.dump(figures, file, indent=1)
 
 
 if __name__ == '__main__':
