@@ -138,7 +138,10 @@ def _make_command(name: str) -> ArgumentParser:
             if element := _element(types[key]):
                 options |= {'nargs': '+', 'type': element}
                 options['metavar'] = key.upper()
-        parser.add_argument(flag, **options)
+        action = parser.add_argument(flag, **options)
+        if flag == key:
+            # Else it would have to stand next to the others without a flag.
+            action.nargs = None
     parser.add_argument(
         '--config',
         action=_Config,

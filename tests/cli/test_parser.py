@@ -43,6 +43,15 @@ def test_types_and_spellings() -> None:
     assert values['seed'] == 0
 
 
+@pytest.mark.parametrize('place', range(3))
+def test_options_between_arguments(place: int) -> None:
+    argv = ['a', 'b']
+    argv[place:place] = ['--lr', '0.5']
+    _, _, values = parse(['train', *argv])
+    assert (values['data'], values['run']) == (Path('a'), Path('b'))
+    assert values['lr'] == 0.5
+
+
 def test_ids_stay_texts() -> None:
     _, _, values = parse(['recommend', 'run', '--users', '007', '1e3', 'null'])
     assert values['users'] == ['007', '1e3', 'null']
