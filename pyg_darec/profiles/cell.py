@@ -1,8 +1,21 @@
-"""Cells of tables of any origin."""
+"""Columns and cells of tables of any origin."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+
+def check_column(values: Any, name: str) -> None:
+    r"""Raises a :class:`ValueError` for a table where one column is needed:
+    a loop over it yields the names of its columns.
+    """
+    if isinstance(values, Mapping) or getattr(values, 'ndim', 1) != 1:
+        raise ValueError(
+            f'{name} needs one value per row; pass a column, such as '
+            f"table['text'] (got a '{type(values).__name__}' of "
+            f'{list(values)!r:.80})'
+        )
 
 
 def is_missing(value: Any) -> bool:

@@ -10,6 +10,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from pyg_darec.io.json_lines import to_json
+from pyg_darec.profiles.cell import check_column
 from pyg_darec.profiles.chain_hash import START, encode_text
 from pyg_darec.profiles.embedding_store import EmbeddingStore
 from pyg_darec.profiles.encode_profiles import (
@@ -69,6 +70,8 @@ def encode_texts(
             vector of one width per text, or a callable is to be cached
             without :obj:`cache_key`.
     """
+    check_column(texts, where)
+    check_column(ids, "'ids'")
     # A series is indexed by its labels.
     texts = texts if isinstance(texts, str) else list(texts)
     ids = None if ids is None else list(ids)

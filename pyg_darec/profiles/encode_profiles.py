@@ -1,5 +1,5 @@
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from torch_geometric.data import HeteroData
 from tqdm.auto import tqdm
 
 from pyg_darec.graph import BipartiteGraph
+from pyg_darec.profiles.cell import check_column
 from pyg_darec.profiles.chain_hash import START, hash_ids, hash_texts, is_id
 from pyg_darec.profiles.convert import to_embeddings
 from pyg_darec.profiles.embedding_store import EmbeddingStore
@@ -59,7 +60,8 @@ def encode_profiles(
     than before, those at the end are added.
 
     Args:
-        texts (iterable): The texts, the same ones at every call.
+        texts (iterable): The texts, the same ones at every call: a list, the
+            column of a table or a generator.
         folder (str or os.PathLike): The folder of the store.
         encoder (str, SentenceTransformer or callable): The name or the local
             folder of a sentence-transformers model, such a model, an
@@ -100,10 +102,10 @@ def encode_profiles(
 
     Raises:
         TypeError: If :obj:`encoder` cannot encode.
-        ValueError: If there is no text, one is empty or not a string, the
-            encoder cannot be loaded or returns anything but one finite vector
-            of one width per text, or the store was begun with other texts,
-            ids or settings.
+        ValueError: If there is no text, one is empty or not a string, a table
+            is passed instead of one of its columns, the encoder cannot be
+            loaded or returns anything but one finite vector of one width per
+            text, or the store was begun with other texts, ids or settings.
         RuntimeError: If another process is writing to the folder.
         OSError: If the folder cannot be written.
     """
@@ -117,8 +119,10 @@ def encode_profiles(
         )
     if isinstance(ids, Tensor):
         ids = ids.tolist()
+    check_column(texts, "'texts'")
+    check_column(ids, "'ids'")
     folder = Path(folder)
-    total = len(texts) if isinstance(texts, Sequence) else None
+    total = len(texts) if isinstance(texts, Sized) else None
     with TextEncoder(encoder, batch_size, devices, precision) as embed:
         settings = Manifest(
             encoder=embed.to_dict(encoder_key),

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyg_darec.checks import check_count
+from pyg_darec.profiles.cell import check_column
 
 
 class TfidfEncoder:
@@ -34,11 +35,13 @@ class TfidfEncoder:
         - **output:** :math:`(N, D)` for :math:`N` texts
 
     Raises:
-        ValueError: If there are no texts, or all of them are empty.
+        ValueError: If there are no texts, all of them are empty, or a table is
+            passed instead of one of its columns.
     """
 
     def __init__(self, texts: Sequence[str], dim: int = 64) -> None:
         check_count(dim=dim)
+        check_column(texts, "'texts'")
         from sklearn.decomposition import (  # type: ignore[import-untyped]
             TruncatedSVD,
         )

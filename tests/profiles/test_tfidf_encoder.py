@@ -28,5 +28,7 @@ def test_the_same_texts_give_the_same_encoder():
 def test_bad_arguments():
     with pytest.raises(ValueError, match="'texts' needs texts"):
         TfidfEncoder(['', ' '])
+    with pytest.raises(ValueError, match=r"'texts' .* a column"):
+        TfidfEncoder({'text': TEXTS})  # the column names of a table
     with pytest.raises(ValueError, match="'dim'"):
         TfidfEncoder(TEXTS, dim=0)
