@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from pyg_darec.as_graph import as_graph
 from pyg_darec.checks import check_count
 from pyg_darec.graph import BipartiteGraph
-from pyg_darec.nn.functional import normalize
+from pyg_darec.nn.functional import unit_rows
 from pyg_darec.retrieval.embedding import compute_embeddings
 from pyg_darec.retrieval.explanation import Explanation, Reason
 from pyg_darec.retrieval.nodes import (
@@ -86,7 +86,7 @@ def explain(
     llm = graph.llm_x['item']
     seen = graph.edge_index[1, graph.edge_index[0] == owner]
     rows = [
-        normalize(llm[n].to(torch.promote_types(llm.dtype, torch.float32)))
+        unit_rows(llm[n].to(torch.promote_types(llm.dtype, torch.float32)))
         for n in (targets, seen)
     ]
     cosine = rows[0] @ rows[1].t()

@@ -15,7 +15,7 @@ from pyg_darec.nn.align.company import (
 )
 from pyg_darec.nn.align.profile_scale import Pair
 from pyg_darec.nn.align.trust import trust_in
-from pyg_darec.nn.functional import normalize
+from pyg_darec.nn.functional import unit_rows
 
 # What the profiles of its users count in that of an item, beside its own.
 _OF_USERS = 0.5
@@ -155,7 +155,7 @@ class ProfileSpace(Module):
         gram = self.basis.new_zeros(2 * self.basis.shape[:1])
         for n, kind in enumerate(KINDS):
             if kind in graph.llm_x:
-                x = normalize(graph.llm_x[kind].to(self.basis.dtype))
+                x = unit_rows(graph.llm_x[kind].to(self.basis.dtype))
                 count = x.any(dim=-1).sum().clamp(min=1)
                 self.center[n] = x.sum(dim=0) / count
                 x = self._centred(graph, n)
@@ -204,7 +204,7 @@ class ProfileSpace(Module):
         size = (graph.num_users, graph.num_items)[n]
         if KINDS[n] not in graph.llm_x:
             return self.basis.new_zeros(size, self.basis.size(0))
-        x = normalize(graph.llm_x[KINDS[n]].to(self.basis.dtype))
+        x = unit_rows(graph.llm_x[KINDS[n]].to(self.basis.dtype))
         return unit(x - self.center[n] * x.any(dim=-1, keepdim=True))
 
     def _mix(

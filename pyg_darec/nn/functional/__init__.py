@@ -5,7 +5,7 @@ from pyg_darec.nn.functional.contrast import info_nce, log_partition
 from pyg_darec.nn.functional.kmeans import cluster_means, kmeans, lloyd
 from pyg_darec.nn.functional.kriging import Kriging, regression_kriging
 from pyg_darec.nn.functional.neighbors import nearest_neighbors
-from pyg_darec.nn.functional.normalize import normalize
+from pyg_darec.nn.functional.normalize import normalize, unit_rows
 from pyg_darec.nn.functional.ranking import (
     bce_loss,
     bpr_loss,
@@ -46,4 +46,5 @@ __all__ = [
     'ridge_regression',
     'softmax_loss',
     'uniformity',
+    'unit_rows',
 ]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from pyg_darec.nn.functional.blocks import blocks
-from pyg_darec.nn.functional.normalize import normalize
+from pyg_darec.nn.functional.normalize import normalize, unit_rows
 from pyg_darec.nn.functional.ridge import LinearMap, ridge_regression
 
 # Chosen on items of two data sets that were held out for it.
@@ -74,14 +74,14 @@ def regression_kriging(x: Tensor, y: Tensor) -> Kriging:
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     y = y.to(x.dtype)
     with torch.autocast(x.device.type, enabled=False):
-        center = normalize(x).mean(dim=0)
+        center = unit_rows(x).mean(dim=0)
         x = _directions(x, center)
         linear = ridge_regression(x, y)
         return Kriging(center, linear, x, y - linear(x))
 
 
 def _directions(x: Tensor, center: Tensor) -> Tensor:
-    x = normalize(x)
+    x = unit_rows(x)
     gap = (x - center) * x.any(dim=-1, keepdim=True)
     # Of rows that are all the same, nothing but rounding is left.
     size = gap.square().sum(dim=-1, keepdim=True)

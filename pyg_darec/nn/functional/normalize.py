@@ -1,3 +1,5 @@
+import math
+
 import torch
 from torch import Tensor
 
@@ -18,3 +20,20 @@ def normalize(x: Tensor) -> Tensor:
     # Below, 2e-13 in float32, the cube of 1 / length in the gradient overflows.
     is_zero = square <= torch.finfo(wide.dtype).tiny ** (2 / 3)
     return (wide * square.masked_fill(is_zero, 1.0).rsqrt()).to(x.dtype)
+
+
+def unit_rows(x: Tensor) -> Tensor:
+    r"""The same as :func:`normalize`, to the last bit, and unit length for rows
+    so short or so long that the squares of their values vanish or overflow:
+    profiles come from anywhere. It costs a copy more.
+
+    Shapes:
+        - **x:** :math:`(*, d)`
+        - **output:** :math:`(*, d)`
+    """
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    peak = torch.linalg.vector_norm(wide, math.inf, dim=-1, keepdim=True)
+    # Times a power of two, which rounds nothing.
+    limit = math.frexp(torch.finfo(wide.dtype).max)[1] - 2
+    exponent = torch.frexp(peak).exponent.clamp(-limit, limit)
+    return normalize(torch.ldexp(wide, -exponent)).to(x.dtype)

@@ -1,6 +1,7 @@
 """The default form of DaRec: profiles in the input embeddings."""
 
 import copy
+import warnings
 from pathlib import Path
 
 import pytest
@@ -456,3 +457,22 @@ def test_profiles_are_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert not torch.equal(model(data)[1], after)
     assert len(calls) == 6
+
+
+@pytest.mark.parametrize('scale', [2.0**-66, 2.0**66])
+def test_profiles_of_any_length(scale: float) -> None:
+    """Whose squares vanish or overflow: directions are all that counts."""
+    outputs = []
+    for factor in (1.0, scale):
+        data = telling_data()
+        for kind in ('user', 'item'):
+            data[kind].llm_x = data[kind].llm_x * factor
+        torch.manual_seed(0)
+        model = DaRecAlign(LightGCN.from_data(data, 8), 12).eval()
+        with warnings.catch_warnings():
+            warnings.simplefilter('error')
+            user, item = model(data)
+        new = model.embed_profiles(data['item'].llm_x[:3])
+        outputs.append((user, item, new))
+    for got, expected in zip(outputs[1], outputs[0], strict=True):
+        assert torch.equal(got, expected)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from pyg_darec.nn.functional import normalize
+from pyg_darec.nn.functional import normalize, unit_rows
 
 
 def test_rows_have_unit_length() -> None:
@@ -40,3 +40,20 @@ def test_short_row(dtype: torch.dtype) -> None:
         normalize(x)[0, 0].backward()
         assert x.grad is not None
         assert x.grad.isfinite().all()
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float32, torch.double])
+def test_unit_rows_of_any_length(dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(500, 9, generator=generator, dtype=dtype)
+    x[::7] = 0
+    for length in (1.0, 1e-3, 7e4):
+        assert torch.equal(unit_rows(x * length), normalize(x * length))
+    expected = normalize(x.double())
+    info = torch.finfo(dtype)
+    for length in (1e-20, 1e20, 4 * info.tiny, info.max / 8):
+        out = unit_rows(x * length)
+        assert out.dtype == dtype
+        torch.testing.assert_close(
+            out.double(), expected, rtol=4 * info.eps, atol=4 * info.eps
+        )
