@@ -93,6 +93,13 @@ class Recommender(Module, ABC):
         terms = self.supervise(graph, user, item, batch)
         return Step({**terms, **self.auxiliary(graph, batch)}, user, item)
 
+    @property
+    def has_own_step(self) -> bool:
+        r"""Whether :meth:`step` may be more than a propagation, the objective
+        and the auxiliary terms.
+        """
+        return type(self).step is not Recommender.step
+
     def supervise(
         self, graph: BipartiteGraph, user: Tensor, item: Tensor, batch: Batch
     ) -> dict[str, Tensor]:

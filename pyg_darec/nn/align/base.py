@@ -97,6 +97,16 @@ class Aligner(Wrapper):
         aligned = self.align(graph, batch, out.user, out.item)
         return Step(add_terms(out.terms, aligned), out.user, out.item)
 
+    def unrewarded(self, graph: BipartiteGraph, batch: Batch) -> Step:
+        r"""A step of the model for a method that applies the objective itself,
+        to what it makes of the embeddings. The objective is left out where it
+        can be told apart, and else is to be replaced.
+        """
+        if self.model.has_own_step:
+            return self.model.step(graph, batch)
+        user, item = self.model.encode(graph)
+        return Step(self.model.auxiliary(graph, batch), user, item)
+
     def supervise(
         self, graph: BipartiteGraph, user: Tensor, item: Tensor, batch: Batch
     ) -> dict[str, Tensor]:

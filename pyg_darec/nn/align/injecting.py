@@ -74,7 +74,7 @@ class InjectingAligner(Aligner):
     def _model_step(self, graph: BipartiteGraph, batch: Batch) -> Step:
         model, tables = self.model, self._tables(graph)
         if tables is None:
-            terms, user, item = model.step(graph, batch)
+            terms, user, item = self.unrewarded(graph, batch)
             user, item = self._inject(graph, user, item)
         elif self._is_apart:
             terms = model.auxiliary(graph, batch)

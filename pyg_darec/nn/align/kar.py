@@ -143,7 +143,7 @@ class KARAlign(Aligner):
 
     def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
         self.check_profiles(graph)
-        out = self.model.step(graph, batch)
+        out = self.unrewarded(graph, batch)
         rows = self._rows(batch) if self._is_outermost else (None, None)
         user, item = self._augment(graph, out.user, out.item, rows)
         terms = self.model.supervise(graph, user, item, batch)

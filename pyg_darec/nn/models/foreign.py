@@ -73,6 +73,10 @@ class ForeignModel(Wrapper):
         check_scored(user, item, graph.num_users, graph.num_items)
         return user, item
 
+    @property
+    def has_own_step(self) -> bool:
+        return self._has_loss
+
     def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
         if not self._has_loss:
             return super().step(graph, batch)

@@ -15,8 +15,10 @@ from torch_geometric.nn import GraphSAGE, to_hetero
 
 from pyg_darec import DaRecAlign, evaluate, fit
 from pyg_darec.as_graph import as_graph
-from pyg_darec.nn.align import RLMRecConAlign, RLMRecGenAlign
+from pyg_darec.nn.align import KARAlign, RLMRecConAlign, RLMRecGenAlign
+from pyg_darec.nn.functional import bpr_loss
 from pyg_darec.nn.models import LightGCN
+from pyg_darec.nn.objectives import BPR
 
 USERS, ITEMS = 30, 20
 
@@ -315,6 +317,39 @@ def test_first_call_in_inference_mode(make: Any) -> None:
     with torch.inference_mode():
         model(data)
     fit(model, data, epochs=1, batch_size=64, progress=False)
+
+
+class Counted(BPR):
+    calls = 0
+
+    def __call__(self, *args: Any) -> Tensor:
+        Counted.calls += 1
+        return super().__call__(*args)
+
+
+@pytest.mark.parametrize('aligner', [DaRecAlign, KARAlign])
+@pytest.mark.parametrize('make', [Tower, sage])
+def test_objective_is_computed_once(make: Any, aligner: Any) -> None:
+    data = data_with_features()
+    batch = random_batch(data)
+    model = aligner(make(), 12)
+    model.objective = Counted()
+    model.loss(data, batch)
+    Counted.calls = 0
+    loss, terms = model.loss(data, batch)
+    assert Counted.calls == 1
+    assert loss == terms['bpr'] == bpr_loss(*model(data), batch)
+
+
+@pytest.mark.parametrize('aligner', [DaRecAlign, KARAlign])
+def test_own_loss_is_kept_beside_the_objective(aligner: Any) -> None:
+    class WithLoss(Tower):
+        def loss(self, data: HeteroData, batch: Any) -> Tensor:
+            return self(data)[0].square().mean()
+
+    data = data_with_features()
+    terms = aligner(WithLoss(), 12).loss(data, random_batch(data))[1]
+    assert terms.keys() == {'base', 'bpr'}
 
 
 def test_profiles_of_others_are_told() -> None:
