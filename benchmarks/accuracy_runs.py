@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -236,11 +237,15 @@ def train(
     return model, trained
 
 
+@lru_cache(maxsize=1)  # not once a run; no more graphs are held than needed
+def _hash(graph: BipartiteGraph) -> str:
+    return fingerprint(graph)
+
+
 def record(run: Run, graph: BipartiteGraph) -> dict[str, Any]:
     """All that its outcome depends on."""
     patience = METHODS[run.method].patience
-    data = fingerprint(graph)
-    return asdict(run) | {'patience': patience, 'data': data}
+    return asdict(run) | {'patience': patience, 'data': _hash(graph)}
 
 
 def perform(

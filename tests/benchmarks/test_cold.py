@@ -21,6 +21,7 @@ from conformance.graphs import random_data, telling_data
 
 from pyg_darec import DaRecAlign
 from pyg_darec.as_graph import as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.metrics import compare, holm
 from pyg_darec.nn.functional import normalize
 from pyg_darec.nn.models import LightGCN
@@ -199,7 +200,15 @@ def test_runs_and_resumes(
     monkeypatch.setattr(accuracy_runs, 'OnlineRetail', lambda root: [data])
     words = ['--output', str(tmp_path), '--epochs', '2', '--seeds', '0', '1']
     words += ['--dim', '4']
+    hashed = []
+
+    def fingerprint(graph: BipartiteGraph) -> str:
+        hashed.append(graph)
+        return 'same'
+
+    monkeypatch.setattr(accuracy_runs, 'fingerprint', fingerprint)
     main(words)
+    assert len(hashed) == 1
     table = (tmp_path / 'table.md').read_text()
     assert table in capsys.readouterr().out
     for kind in KINDS:
