@@ -3,7 +3,7 @@ from typing import Any
 import torch
 from conformance.graphs import random_batch, random_data
 
-from pyg_darec.graph import as_graph
+from pyg_darec.as_graph import as_graph
 from pyg_darec.nn.align import Aligner
 from pyg_darec.nn.models import LightGCN
 
