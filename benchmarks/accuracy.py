@@ -52,6 +52,7 @@ from accuracy_tuning import tune
 from torch import Tensor
 
 from pyg_darec.graph import BipartiteGraph
+from pyg_darec.transforms.grouping import position_in_group, sort_order
 
 # What the data sets are called, and the profiles that are permuted.
 SHUFFLED = {
@@ -87,11 +88,9 @@ def thinned(graph: BipartiteGraph, share: float) -> BipartiteGraph:
     generator = torch.Generator().manual_seed(0)
     user = graph.edge_index[0]
     key = torch.rand(user.numel(), generator=generator, dtype=torch.double)
-    edge_index = graph.edge_index[:, (user + key).argsort()]
-    degree = graph.user_degree
-    start = degree.cumsum(dim=0) - degree
-    place = torch.arange(user.numel()) - start[edge_index[0]]
-    edge_index = edge_index[:, place < share * degree[edge_index[0]]]
+    order = sort_order(user, key)
+    keep = position_in_group(user, order) < share * graph.user_degree[user]
+    edge_index = graph.edge_index[:, order[keep[order]]]
     item = graph.llm_x['item']
     own = mean_of_items(edge_index, graph.num_users, item)
     return changed(graph, {'item': item, 'user': own}, edge_index)
@@ -133,10 +132,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     backbones = [backbone_name(name) for name in args.backbones]
 
+    if args.thin is not None and not 0 < args.thin < 1:
+        parser.error(f"'--thin' needs to be in (0, 1) (got {args.thin})")
     graphs = load_graphs(parser, args)
     if args.thin is not None:
-        if not 0 < args.thin < 1:
-            parser.error(f"'--thin' needs to be in (0, 1) (got {args.thin})")
         graphs = {
             f'{name}-thin-{args.thin}': thinned(graph, args.thin)
             for name, graph in graphs.items()

@@ -13,6 +13,7 @@ from conformance.graphs import random_data
 
 from pyg_darec import evaluate, fit
 from pyg_darec.as_graph import as_graph
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.metrics import compare, holm
 from pyg_darec.nn.align import RLMRecConAlign
 from pyg_darec.nn.models import LightGCN
@@ -153,16 +154,21 @@ def test_shuffled() -> None:
     assert torch.equal(once.edge_index, graph.edge_index)
 
 
+def check_means_of_items(graph: BipartiteGraph) -> None:
+    unit = torch.nn.functional.normalize(graph.llm_x['item'])
+    for user, x in enumerate(graph.llm_x['user']):
+        own = unit[graph.edge_index[1, graph.edge_index[0] == user]]
+        wanted = torch.nn.functional.normalize(own.sum(dim=0), dim=0)
+        torch.testing.assert_close(x, wanted)
+
+
 def test_shuffled_items() -> None:
     """Users are given what their items are said to be."""
     graph = as_graph(DATA)
     found, both = shuffled(graph, ['item']), shuffled(graph)
     assert torch.equal(found.llm_x['item'], both.llm_x['item'])
-    unit = torch.nn.functional.normalize(found.llm_x['item'])
-    for user, x in enumerate(found.llm_x['user']):
-        own = unit[graph.edge_index[1, graph.edge_index[0] == user]]
-        wanted = torch.nn.functional.normalize(own.sum(dim=0), dim=0)
-        torch.testing.assert_close(x, wanted)
+    assert torch.equal(found.edge_index, graph.edge_index)
+    check_means_of_items(found)
 
 
 def test_thinned() -> None:
@@ -174,11 +180,7 @@ def test_thinned() -> None:
     assert kept < known
     assert torch.equal(found.edge_index, thinned(graph, 0.25).edge_index)
     assert torch.equal(found.llm_x['item'], graph.llm_x['item'])
-    unit = torch.nn.functional.normalize(graph.llm_x['item'])
-    for user, x in enumerate(found.llm_x['user']):
-        own = unit[found.edge_index[1, found.edge_index[0] == user]]
-        wanted = torch.nn.functional.normalize(own.sum(dim=0), dim=0)
-        torch.testing.assert_close(x, wanted)
+    check_means_of_items(found)
     for name, index in graph.edge_label_index.items():
         assert torch.equal(found.edge_label_index[name], index)
 
