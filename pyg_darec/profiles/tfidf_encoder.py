@@ -28,8 +28,9 @@ class TfidfEncoder:
     Args:
         texts (list): The texts that the parts of words and :math:`\mathbf{V}`
             are taken from.
-        dim (int, optional): The width of the embeddings; fewer if the texts
-            do not have as many different parts. (default: :obj:`64`)
+        dim (int, optional): The width of the embeddings; fewer if there are
+            not as many different texts, or parts of words in them.
+            (default: :obj:`64`)
 
     Shapes:
         - **output:** :math:`(N, D)` for :math:`N` texts

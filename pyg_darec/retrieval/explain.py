@@ -44,7 +44,8 @@ def explain(
     that :meth:`~pyg_darec.BipartiteGraph.with_weight` gave, if it did. This is
     what the graph passes on, and zero for a model that does not propagate; it
     is not what training without the interaction would change. It takes one
-    propagation for each item that is named.
+    propagation for each item that is named and, with the default
+    :class:`~pyg_darec.DaRecAlign`, one reduction of all profiles.
 
     .. code-block:: python
 

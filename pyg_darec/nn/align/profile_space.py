@@ -115,11 +115,14 @@ class ProfileSpace(Module):
         :math:`(I, c)`; :obj:`None` where interactions do not bear them out.
         On the first graph, and in training on one with a kind of profiles that
         was not seen before, this finds centres, components, trust and maps.
+        Without a kind that was trusted there, a :class:`ValueError`.
         """
         is_first = bool(self.trust.max() == _UNKNOWN)
         is_new = is_first or (self.training and not self.knows(graph))
         if is_new:
             self._fit_components(graph)
+        else:
+            self._check_complete(graph)
         pair = self._project(graph, self.basis)
         if is_new:
             self._fit_trust(graph, pair)
@@ -149,6 +152,15 @@ class ProfileSpace(Module):
         r"""Whether it has seen all kinds of profiles of :obj:`graph`."""
         trust = dict(zip(KINDS, self.trust.tolist(), strict=True))
         return all(trust[kind] != _UNKNOWN for kind in graph.llm_x)
+
+    def _check_complete(self, graph: BipartiteGraph) -> None:
+        for kind, trust in zip(KINDS, self.trust.tolist(), strict=True):
+            if trust > 0 and kind not in graph.llm_x:
+                raise ValueError(
+                    f'The model was trained with profiles of {kind}s: keep '
+                    f"data['{kind}'].llm_x, with rows of zeros for {kind}s "
+                    'that have none (got none)'
+                )
 
     def _fit_components(self, graph: BipartiteGraph) -> None:
         self.center.zero_()

@@ -21,8 +21,8 @@ class Backbone(Recommender):
     r"""A collaborative model with one input embedding per user and item.
 
     A subclass implements :meth:`encode`; if its loss is more than the
-    objective it overrides :meth:`step`, adding to the terms of
-    :obj:`super().step`.
+    objective it implements :meth:`auxiliary`, and overrides :meth:`step` only
+    for the two to share a propagation.
 
     Args:
         num_users (int): The number of users :math:`U`.

@@ -374,6 +374,9 @@ def test_new_nodes_by_their_profiles() -> None:
     with pytest.raises(ValueError, match=r"'kind'.*got 'items'"):
         model.embed_profiles(torch.randn(2, 12), 'items')  # type: ignore[arg-type]
     del data['user'].llm_x
+    with pytest.raises(ValueError, match='trained with profiles of users'):
+        model(data)
+    model = make(data, rank=5)
     model(data)
     with pytest.raises(ValueError, match='learns from users'):
         model.embed_profiles(torch.randn(2, 12), 'user')
