@@ -94,7 +94,6 @@ def explain(
     # A seen item is not its own reason.
     cosine[targets.view(-1, 1) == seen] = -torch.inf
     near = cosine.topk(min(k, seen.numel()), dim=1)
-    score = _score(model, graph, owner, targets)
     without = {
         n: _score(model, _without(graph, owner, n), owner, targets)
         for n in tqdm(
@@ -103,6 +102,8 @@ def explain(
             delay=1,
         )
     }
+    # Last, so that the whole graph is what the model has seen last.
+    score = _score(model, graph, owner, targets)
 
     user_ids, ids = node_ids(data, 'user'), node_ids(data, 'item')
     text = next(
@@ -152,11 +153,20 @@ def _without(graph: BipartiteGraph, user: int, item: int) -> BipartiteGraph:
     source = graph.source
     if source is not None:
         source = copy.copy(source)
-        pairs = source[graph.edge_type].edge_index
-        keep = (pairs[0] != user) | (pairs[1] != item)
-        keep_edges(source, graph.edge_type, keep.nonzero().flatten())
+        flipped = graph.edge_type[::-2]
+        for relation, pairs in source.collect(
+            'edge_index', allow_empty=True
+        ).items():
+            # A model may read a stored reverse relation, whatever its name.
+            if relation == graph.edge_type:
+                keep = _others(pairs, user, item)
+            elif relation[::2] == flipped:
+                keep = _others(pairs, item, user)
+            else:
+                continue
+            keep_edges(source, relation, keep.nonzero().flatten())
+    keep = _others(graph.edge_index, user, item)
     pairs = graph.edge_index
-    keep = (pairs[0] != user) | (pairs[1] != item)
     out = BipartiteGraph(
         pairs[:, keep],
         graph.num_users,
@@ -167,3 +177,8 @@ def _without(graph: BipartiteGraph, user: int, item: int) -> BipartiteGraph:
         source,
     )
     return out.with_weight(graph.weight[keep]) if graph.is_weighted else out
+
+
+def _others(pairs: Tensor, first: int, second: int) -> Tensor:
+    """Which pairs are another one."""
+    return (pairs[0] != first) | (pairs[1] != second)

@@ -112,3 +112,37 @@ def test_bad_arguments() -> None:
     del data['item'].llm_x
     with pytest.raises(ValueError, match=r"'AttachProfileEmb.*\(got none\)"):
         explain(countdown(), data, 0, [0])
+
+
+def test_a_stored_reverse_relation_loses_the_interaction() -> None:
+    """Whatever its name, and what else there is between items and users."""
+    data = shop()
+
+    class ByReverse(Mean):
+        def forward(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+            read = shop()
+            index = data['item', 'bought_by', 'user'].edge_index
+            read[RATES].edge_index = index.flip(0)
+            return super().forward(read)
+
+    data['item', 'bought_by', 'user'].edge_index = data[RATES].edge_index.flip(
+        0
+    )
+    data['item', 'unused', 'user'].note = 'no edges'
+    assert explain(ByReverse(), data, 0, [3]) == explain(Mean(), data, 0, [3])
+
+
+def test_the_whole_graph_is_seen_last() -> None:
+    """What a model keeps of the graph it saw last is not of one without an
+    interaction."""
+    seen = []
+
+    class Watching(Mean):
+        def forward(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+            seen.append(data[RATES].edge_index.size(1))
+            return super().forward(data)
+
+    data = shop()
+    explain(Watching(), data, 0, [0, 1])
+    assert len(seen) > 1
+    assert seen[-1] == max(seen) == data[RATES].edge_index.size(1)
