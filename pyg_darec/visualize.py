@@ -3,7 +3,7 @@
 import importlib
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -14,9 +14,13 @@ from pyg_darec.nn.functional import kmeans
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from pyg_darec.train import FitResult
+
+History: TypeAlias = Sequence[Mapping[str, float]]
+
 
 def plot_curves(
-    histories: Mapping[str, Sequence[Mapping[str, float]]],
+    histories: Mapping[str, 'FitResult | History'],
     path: str | os.PathLike[str],
     metric: str = 'Recall@20',
     title: str = '',
@@ -26,8 +30,8 @@ def plot_curves(
     the loss alone.
 
     Args:
-        histories (dict): The :obj:`history` of a
-            :class:`~pyg_darec.train.FitResult` by the name of its run.
+        histories (dict): The :class:`~pyg_darec.train.FitResult` of a run,
+            or its :obj:`history`, by the name of the run.
         path (str or os.PathLike): The image to write; its ending says in
             which format.
         metric (str, optional): The metric, as the history calls it.
@@ -38,7 +42,11 @@ def plot_curves(
         ImportError: If matplotlib is not installed.
         ValueError: If no run has :obj:`metric`, but one has others.
     """
-    names = {name for h in histories.values() for row in h for name in row}
+    runs: dict[str, History] = {
+        name: run if isinstance(run, Sequence) else run.history
+        for name, run in histories.items()
+    }
+    names = {name for h in runs.values() for row in h for name in row}
     known = sorted(name for name in names if '@' in name)
     if known and metric not in names:
         raise ValueError(
@@ -49,7 +57,7 @@ def plot_curves(
     figure = _make_figure('plot_curves', figsize=(4.5 * num_panels, 3.5))
     figure.suptitle(title)
     left, *rest = figure.subplots(1, num_panels, squeeze=False)[0]
-    for name, history in histories.items():
+    for name, history in runs.items():
         epoch = [row['epoch'] for row in history]
         (line,) = left.plot(epoch, [row['loss'] for row in history], label=name)
         points = [

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from pyg_darec.train import FitResult
 from pyg_darec.visualize import plot_curves, plot_parts
 
 QUICK = {'early_exaggeration_iter': 30, 'n_iter': 30}
@@ -46,6 +47,13 @@ def test_draws_every_run(figures: list[Any]) -> None:
     curve, best = metric.lines  # the other run has no validation
     assert curve.get_xydata().tolist() == [[2, 0.1], [3, 0.05]]
     assert best.get_xydata().tolist() == [[2, 0.1]]
+    results = {
+        name: FitResult(history, monitor=None)
+        for name, history in HISTORIES.items()
+    }
+    plot_curves(results, 'unused')
+    again = figures[1].axes[1].lines
+    assert again[0].get_xydata().tolist() == curve.get_xydata().tolist()
 
 
 def test_no_panel_is_blank(figures: list[Any]) -> None:

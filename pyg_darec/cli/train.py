@@ -138,4 +138,4 @@ def _plot(run: Path, result: FitResult) -> None:
         return
     metric = result.monitor or 'Recall@20'
     with atomic_write(run / 'curves.png') as path:
-        plot_curves({run.name: result.history}, path, metric)
+        plot_curves({run.name: result}, path, metric)

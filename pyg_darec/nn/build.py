@@ -67,19 +67,20 @@ def build_model(
                 "'aligner' needs to be an alignment method "
                 f"(got '{aligner}', a backbone)"
             )
-        if len(graph.llm_x) < 2:
+        if not graph.llm_x:
             raise ValueError(
-                f"'aligner' needs profile embeddings of users and items; "
-                "encode them first, or choose 'none' "
-                f"(got '{aligner}' and embeddings of {list(graph.llm_x)})"
+                "'aligner' needs profile embeddings; encode them first, or "
+                f"choose 'none' (got '{aligner}' and no embeddings)"
             )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         model: Recommender
         model = _call(model_cls.from_data, backbone_options, graph, dim)
         if align_cls is not None:
-            llm_dim = graph.llm_x['item'].size(1)
-            model = _call(align_cls, aligner_options, model, llm_dim)
+            llm_dim = next(iter(graph.llm_x.values())).size(1)
+            aligned = _call(align_cls, aligner_options, model, llm_dim)
+            aligned.check_profiles(graph)
+            model = aligned
     return model
 
 

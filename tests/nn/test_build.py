@@ -44,5 +44,9 @@ def test_bad_arguments(arguments, says):
 def test_alignment_needs_embeddings():
     data = random_data()
     del data['user'].llm_x
+    build_model(data, aligner='darec')  # one side is enough for it
+    with pytest.raises(ValueError, match='embeddings of users'):
+        build_model(data, aligner='rlmrec-con')
+    del data['item'].llm_x
     with pytest.raises(ValueError, match="encode them first, or choose 'none'"):
         build_model(data, aligner='darec')
