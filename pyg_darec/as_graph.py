@@ -1,5 +1,6 @@
 """The graph of whatever holds the interactions, built once."""
 
+import warnings
 from typing import Any
 
 from torch import Tensor
@@ -7,6 +8,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from torch_geometric.data import HeteroData
 
 from pyg_darec.graph import BipartiteGraph, version_of
+from pyg_darec.profiles.hash_split import PROFILE_SPLIT, hash_split
 
 # Conversions already made. An entry lives as long as its data and counts
 # only while the values that it was made from are the ones in the data.
@@ -15,7 +17,8 @@ _GRAPHS = WeakIdKeyDictionary()
 
 def as_graph(data: HeteroData | BipartiteGraph) -> BipartiteGraph:
     r"""The :class:`BipartiteGraph` of :obj:`data`, built on first sight and
-    again only after an attribute was set or a tensor changed.
+    again only after an attribute was set or a tensor changed. Warns then of
+    profiles that may tell what is held out.
 
     Raises:
         TypeError: If :obj:`data` is neither a
@@ -35,9 +38,29 @@ def as_graph(data: HeteroData | BipartiteGraph) -> BipartiteGraph:
     if known is None or known[0] != key:
         # Holding the values keeps their ids from being given to others.
         known = key, items, BipartiteGraph.from_data(data)
+        _warn_of_other_profiles(data, known[2])
         _GRAPHS[data] = known
     graph: BipartiteGraph = known[2]
     return graph
+
+
+def _warn_of_other_profiles(data: HeteroData, graph: BipartiteGraph) -> None:
+    """Where a split that knows nothing of profiles came after them. They may
+    as well be of an earlier day, which is fine: no more than a warning.
+    """
+    stamped = [t for t in graph.edge_type[::2] if PROFILE_SPLIT in data[t]]
+    held_out = any(x.numel() > 0 for x in graph.edge_label_index.values())
+    if not stamped or not held_out:
+        return  # spares the hash
+    split = hash_split(graph)
+    others = [t for t in stamped if data[t][PROFILE_SPLIT] != split]
+    if others:
+        warnings.warn(
+            f'The profiles of {others} were made from other interactions than '
+            "the training ones of 'data', and may tell those that are held "
+            'out; split first, and then make profiles '
+            f"(got data['{others[0]}'].{PROFILE_SPLIT})"
+        )
 
 
 def _stamp(value: Any) -> Any:

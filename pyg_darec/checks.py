@@ -78,6 +78,21 @@ def _as_integer(value: Any) -> int | None:
         return None
 
 
+def as_time(time: Any, num_edges: int, where: str) -> Tensor:
+    r"""The times of interactions.
+
+    Raises:
+        ValueError: If :obj:`time` is no tensor with one value for each.
+    """
+    if not isinstance(time, Tensor) or time.shape != (num_edges,):
+        got = tuple(time.shape) if isinstance(time, Tensor) else type(time)
+        raise ValueError(
+            f'{where} needs to be a tensor of shape ({num_edges},), one '
+            f'time per interaction (got {got})'
+        )
+    return time
+
+
 def check_shape(shape: torch.Size, **tensors: Tensor) -> None:
     r"""Raises a :class:`ValueError` that names the first tensor of another
     shape: where that is one row, PyTorch would repeat it.

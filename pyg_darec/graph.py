@@ -35,7 +35,8 @@ class BipartiteGraph:
         num_users (int): The number of users :math:`U`.
         num_items (int): The number of items :math:`I`.
         llm_x (dict, optional): LLM profile embeddings of :obj:`'user'` and
-            :obj:`'item'`. (default: :obj:`None`)
+            :obj:`'item'`; those made in inference mode are copied, so that
+            they can be trained on. (default: :obj:`None`)
         edge_label_index (dict, optional): Held-out interactions, keyed
             by :obj:`'val'` and :obj:`'test'`. (default: :obj:`None`)
         edge_type (tuple, optional): The relation that the interactions came
@@ -73,7 +74,11 @@ class BipartiteGraph:
         self.llm_x = dict(llm_x or {})
         for kind, size in (('user', num_users), ('item', num_items)):
             if kind in self.llm_x:
-                check_embeddings(kind, self.llm_x[kind], size)
+                x = self.llm_x[kind]
+                check_embeddings(kind, x, size)
+                # Encoders may run in inference mode, and no gradient can be
+                # taken through what is made there.
+                self.llm_x[kind] = x.clone() if x.is_inference() else x
         held_out = edge_label_index or {}
         for name, index in {'train': edge_index, **held_out}.items():
             check_index(name, index, num_users, num_items)

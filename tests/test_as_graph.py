@@ -1,5 +1,6 @@
 import copy
 import gc
+import warnings
 import weakref
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from conformance.graphs import RATES, random_data
 
 from pyg_darec.as_graph import as_graph
+from pyg_darec.profiles import hash_split
 
 
 def test_builds_once() -> None:
@@ -50,6 +52,23 @@ def test_of_inference_tensors() -> None:
     with torch.inference_mode():
         data = random_data()
     assert as_graph(data) is as_graph(data)
+
+
+def test_profiles_that_were_made_before_the_split() -> None:
+    data = random_data()
+    data['user'].profile_split = hash_split(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        as_graph(data)
+    data[RATES].edge_index = data[RATES].edge_index[:, 5:]
+    with pytest.warns(UserWarning, match=r"of \['user'\] were .* split first"):
+        as_graph(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        as_graph(data)  # once
+        for split in ('val', 'test'):
+            del data[RATES][f'{split}_edge_label_index']
+        as_graph(data)  # nothing to tell
 
 
 def test_keeps_no_data_alive() -> None:

@@ -244,3 +244,14 @@ def test_matrices_are_there_before_the_first_step() -> None:
     graph.propagate(torch.randn(3, 2), torch.randn(4, 2))
     assert known
     assert graph._cache == known
+
+
+def test_embeddings_made_in_inference_mode_can_be_trained_on() -> None:
+    """As encoders give them."""
+    data = random_data()
+    with torch.inference_mode():
+        data['user'].llm_x = data['user'].llm_x.clone()
+    graph = BipartiteGraph.from_data(data)
+    weight = torch.ones(graph.llm_x['user'].size(1), 2, requires_grad=True)
+    (graph.llm_x['user'] @ weight).sum().backward()
+    assert graph.llm_x['user'].equal(data['user'].llm_x)

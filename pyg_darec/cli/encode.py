@@ -31,8 +31,9 @@ def encode(
     """Embed the texts of users and items.
 
     The text of an item is the profile that 'profile' has written, else the
-    text that 'prepare' was given. That of a user is such a profile, else the
-    names of the user's newest training items. Interrupt it at any time: the
+    text that 'prepare' was given. That of a user is such a profile, else what
+    the data hold of the user's own, else the names of the user's newest
+    training items. An empty text becomes zeros. Interrupt it at any time: the
     same command goes on where it stopped.
 
     Args:

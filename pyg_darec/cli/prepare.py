@@ -50,7 +50,8 @@ def prepare(
             the ids
         text: the columns of ITEMS that the text of an item consists of, if
             not all of them beside the ids
-        missing: the text of items without one; otherwise they are an error
+        missing: the text of items without one, '' for no profile; otherwise
+            they are an error
         k_core: drop users and items with fewer interactions than this
         split: which interactions to hold out: 'random' ones of each user, the
             last two of each user ('leave_last') or the last of all

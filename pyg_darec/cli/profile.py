@@ -94,7 +94,9 @@ def profile(
         if kind == 'item':
             item = complete_profiles(graph)['item']
             known = dict(zip(item.id, item.profile, strict=True))
-            prompts = item_prompts(graph, known, texts, max_tokens=max_tokens)
+            prompts = item_prompts(
+                graph, known, texts, max_tokens=max_tokens, skip_empty=True
+            )
         else:
             complete_profiles(graph, stores)
             prompts = user_prompts(

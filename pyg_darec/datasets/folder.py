@@ -19,6 +19,7 @@ from pyg_darec.graph import EDGE_TYPE
 from pyg_darec.io.folder import MANIFEST, read_folder, write_folder
 from pyg_darec.io.json_lines import read_lines, to_plain
 from pyg_darec.transforms import AttachProfileEmbeddings
+from pyg_darec.transforms.relation import held_out_keys
 
 FORMAT = 'pyg_darec.data.1'
 TENSORS = 'tensors.safetensors'
@@ -179,8 +180,13 @@ def _check_sources(data: HeteroData, sources: Mapping[str, Any]) -> None:
 
 
 def _attach(data: HeteroData, sources: Mapping[str, Any]) -> HeteroData:
-    # The relation matters to stores, which know what they were made from.
-    edge_type = next(iter(data.edge_types), EDGE_TYPE)
+    # The relation matters to stores, which know what they were made from: the
+    # one that is split, or else the one that all others take.
+    edge_type = max(
+        data.edge_types,
+        key=lambda e: (bool(held_out_keys(data, e)), e == EDGE_TYPE),
+        default=EDGE_TYPE,
+    )
     out: HeteroData = AttachProfileEmbeddings(sources, edge_type=edge_type)(
         data
     )

@@ -82,7 +82,8 @@ def from_table(
         ValueError: If a column is missing, an id, time or rating is missing
             or of the wrong kind, ids of one column are of several types or
             written alike, no row is left, the file cannot be read as a table,
-            or :obj:`edge_type` has one type of nodes only.
+            :obj:`user` and :obj:`item` are one column, or :obj:`edge_type`
+            has one type of nodes only.
         FileNotFoundError: If there is no such file.
         ImportError: If :obj:`pandas` is not installed.
     """
@@ -95,6 +96,10 @@ def from_table(
         raise ValueError(
             "'edge_type' needs two types of nodes, which are numbered each on "
             f'its own (got {edge_type})'
+        )
+    if user == item:
+        raise ValueError(
+            f"'user' and 'item' need to be two columns (got {user!r} for both)"
         )
     numbers = [column for column in (time, rating) if column is not None]
     table, name = read_table(table, (user, item), sep, numbers)

@@ -55,8 +55,10 @@ def attach_texts(
             one besides :obj:`id`. (default: :obj:`None`)
         text (str or list, optional): The columns of texts. If :obj:`None`,
             all besides :obj:`id`. (default: :obj:`None`)
-        missing (str, optional): The text of nodes without one. If
-            :obj:`None`, all need one. (default: :obj:`None`)
+        missing (str, optional): The text of nodes without one. With
+            :obj:`''`, they have no profile: a text that says so would be
+            embedded like any other. If :obj:`None`, all need one.
+            (default: :obj:`None`)
         sep (str, optional): The column separator of a text file. If
             :obj:`None`, a comma, and a tab in ``.tsv`` files.
             (default: :obj:`None`)
@@ -123,7 +125,7 @@ def attach_texts(
         found.append(rows[keys[place]] if own else unknown)
     texts = [value or missing or '' for _, _, value in found]
     lacking = [n for n, value in enumerate(texts) if not value]
-    if lacking:
+    if missing is None and lacking:
         row = found[lacking[0]][0]
         raise ValueError(
             f'{source} has no text for {len(lacking)} of {len(ids)} nodes of '

@@ -27,8 +27,9 @@ def attach_profiles(
     Args:
         data (HeteroData): The data.
         stores (dict): By node type, the store or its file.
-        missing (str, optional): The text of nodes without a profile. If
-            :obj:`None`, all need one. (default: :obj:`None`)
+        missing (str, optional): The text of nodes without a profile;
+            :obj:`''` for none. If :obj:`None`, all need one.
+            (default: :obj:`None`)
         edge_type (tuple, optional): The relation, from users to items.
             (default: :obj:`('user', 'rates', 'item')`)
 

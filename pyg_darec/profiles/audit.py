@@ -9,7 +9,7 @@ from torch_geometric.data import HeteroData
 from pyg_darec.checks import as_seed, check_count, check_embeddings
 from pyg_darec.graph import EDGE_TYPE, BipartiteGraph, EdgeType
 from pyg_darec.profiles.embedding_store import EmbeddingStore
-from pyg_darec.profiles.hash_split import hash_split
+from pyg_darec.profiles.hash_split import PROFILE_SPLIT, hash_split
 from pyg_darec.profiles.leakage_audit import Answer, LeakageAudit
 from pyg_darec.profiles.name_mentions import Mention, find_mentions
 from pyg_darec.profiles.profile_ranking import rank_by_profiles
@@ -36,8 +36,9 @@ def audit_profiles(
         stores = {'user': 'embeddings/user', 'item': 'embeddings/item'}
         print(audit_profiles(data, stores, names=titles))
 
-    * **Origin.** Whether the manifest of a store names the training
-      interactions of :obj:`data`.
+    * **Origin.** Whether the manifest of a store, or the
+      :obj:`profile_split` of nodes with :obj:`llm_x` of their own, names the
+      training interactions of :obj:`data`.
     * **Ranking.** Whether a ranking by profile embeddings alone favours
       held-out items over equally popular ones by more than the item profiles
       of the training items explain, as it does for training items, which
@@ -99,17 +100,20 @@ def audit_profiles(
     origin: dict[str, Answer] = {}
     x: dict[str, Tensor] = {}
     for kind, size in zip(kinds, sizes, strict=True):
-        source = (embeddings or {}).get(kind, data[kind].get('llm_x'))
-        origin[kind] = 'unknown'
+        node, made_from = data[kind], None
+        source = (embeddings or {}).get(kind)
+        if source is None:
+            source, made_from = node.get('llm_x'), node.get(PROFILE_SPLIT)
         if isinstance(source, str | os.PathLike):
             source = EmbeddingStore(source)
         if isinstance(source, EmbeddingStore):
-            if source.manifest.split is not None:
-                same = source.manifest.split == expected
-                origin[kind] = 'yes' if same else 'no'
+            made_from = source.manifest.split
             where = f"'{source.folder}' of node type '{kind}'"
-            ids = None if source.manifest.ids is None else data[kind].get('id')
+            ids = None if source.manifest.ids is None else node.get('id')
             source = read_store(source, where, size, ids)
+        origin[kind] = 'yes' if made_from == expected else 'no'
+        if made_from is None:
+            origin[kind] = 'unknown'
         if source is not None:
             check_embeddings(kind, source, size)
             x[kind] = source

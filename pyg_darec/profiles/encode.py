@@ -14,9 +14,11 @@ from pyg_darec.profiles.cell import check_column
 from pyg_darec.profiles.chain_hash import START, encode_text
 from pyg_darec.profiles.embedding_store import EmbeddingStore
 from pyg_darec.profiles.encode_profiles import (
+    check_empty,
     check_text,
     check_width,
     embed_unique,
+    spread,
 )
 from pyg_darec.profiles.encoder import Encoder, TextEncoder, describe
 from pyg_darec.profiles.manifest import Manifest
@@ -32,7 +34,8 @@ def encode_texts(
     cache_key: str | None = None,
     batch_size: int = 64,
 ) -> Tensor:
-    r"""Embeds texts into memory, equal ones once, with a progress bar; see
+    r"""Embeds texts into memory, equal ones once and empty ones as rows of
+    zeros, with a progress bar; see
     :func:`~pyg_darec.profiles.encode_profiles` for a file.
 
     With :obj:`cache_dir`, texts are stored as they are embedded, in an
@@ -65,7 +68,7 @@ def encode_texts(
 
     Raises:
         TypeError: If :obj:`encoder` cannot encode.
-        ValueError: If there is no text, one is empty or not a string, the
+        ValueError: If all texts are empty, one is not a string, the
             encoder cannot be loaded or returns anything but one finite
             vector of one width per text, or a callable is to be cached
             without :obj:`cache_key`.
@@ -80,7 +83,7 @@ def encode_texts(
     # What a text is called in messages: the id of its first node.
     names = texts if ids is None else ids
     label = dict(zip(reversed(texts), reversed(names), strict=True))
-    unique = {text: label[text] for text in dict.fromkeys(texts)}
+    unique = {t: label[t] for t in dict.fromkeys(texts) if t.strip()}
     source = f'What {describe(encoder)} returns for {where}'
     if cache_dir is None:
         x = _encode(embed, unique, source)
@@ -93,8 +96,7 @@ def encode_texts(
                 f'name its model and version (got {describe(encoder)})'
             )
         x = _encode_cached(embed, unique, source, Path(cache_dir), identity)
-    place = {text: i for i, text in enumerate(unique)}
-    return x[[place[text] for text in texts]]
+    return spread(x, unique, texts)
 
 
 def _encode(embed: TextEncoder, label: dict[str, Any], source: str) -> Tensor:
@@ -166,3 +168,4 @@ def _check_texts(
     for row, text in enumerate(texts):
         label = None if ids is None or row >= len(ids) else ids[row]
         check_text(text, row, where, label)
+    check_empty(sum(not text.strip() for text in texts), len(texts), where)

@@ -1,4 +1,5 @@
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import chain, islice, zip_longest
 from pathlib import Path
@@ -59,6 +60,10 @@ def encode_profiles(
     were damaged since are made again, with all that follow. With more texts
     than before, those at the end are added.
 
+    An empty text becomes a row of zeros, which
+    :class:`~pyg_darec.nn.align.DaRecAlign` takes for no profile. The encoder
+    is not asked for it, and a warning tells how many there are.
+
     Args:
         texts (iterable): The texts, the same ones at every call: a list, the
             column of a table or a generator.
@@ -102,8 +107,8 @@ def encode_profiles(
 
     Raises:
         TypeError: If :obj:`encoder` cannot encode.
-        ValueError: If there is no text, one is empty or not a string, a table
-            is passed instead of one of its columns, the encoder cannot be
+        ValueError: If all texts are empty, one is not a string, a table is
+            passed instead of one of its columns, the encoder cannot be
             loaded or returns anything but one finite vector of one width per
             text, or the store was begun with other texts, ids or settings.
         RuntimeError: If another process is writing to the folder.
@@ -139,21 +144,30 @@ def encode_profiles(
             with tqdm(
                 total=total, initial=writer.rows, desc='Encoding', unit='text'
             ) as progress:
+                early = []  # before the first text, which tells the width
                 while block := rows.take(embed.chunk_size):
                     keys, part = block
                     labels = part if keys is None else keys
-                    x = embed_unique(embed, part, labels, source)
+                    if any(map(str.strip, part)):
+                        x = embed_unique(embed, part, labels, source)
+                    elif writer.rows > 0:
+                        x = torch.zeros(len(part), writer.manifest.dim)
+                    else:
+                        early.append(block)
+                        progress.update(len(part))
+                        continue
                     if writer.rows > 0:
                         check_width(x, writer.manifest.dim, labels[0], source)
                     if normalize:
                         x = torch.nn.functional.normalize(x, dim=-1)
                     x = to_embeddings(x, source, labels, dtype)
+                    for some_keys, empty in early:
+                        zeros = x.new_zeros(len(empty), x.size(1)).numpy()
+                        writer.append(some_keys, empty, zeros, total)
+                    early.clear()
                     writer.append(keys, part, x.numpy(), total)
                     progress.update(len(part))
-            if writer.rows == 0:
-                raise ValueError(
-                    "'texts' needs to hold at least one text (got none)"
-                )
+            check_empty(rows.empty, rows.count, "'texts'")
             writer.finish()
     return EmbeddingStore(folder)
 
@@ -161,14 +175,14 @@ def encode_profiles(
 def embed_unique(
     embed: TextEncoder, texts: Sequence[str], labels: Sequence[Any], source: str
 ) -> Tensor:
-    r"""Embeds equal texts once.
+    r"""Embeds equal texts once, and empty ones as zeros; not all are empty.
 
     Raises:
         ValueError: If the encoder returns anything but one finite vector per
             text.
     """
     first = {text: n for n, text in reversed(list(enumerate(texts)))}
-    unique = list(dict.fromkeys(texts))
+    unique = [text for text in dict.fromkeys(texts) if text.strip()]
     names = [labels[first[text]] for text in unique]
     x = to_embeddings(embed(unique), source, names).cpu()
     if x.size(0) != len(unique):
@@ -176,10 +190,32 @@ def embed_unique(
             f'{source} needs one row per text (got {x.size(0)} rows for '
             f'{len(unique)} texts, the first of {names[0]!r:.80})'
         )
-    if len(unique) == len(texts):
-        return x
+    return x if len(unique) == len(texts) else spread(x, unique, texts)
+
+
+def spread(x: Tensor, unique: Iterable[str], texts: Iterable[str]) -> Tensor:
+    r"""The row of each text, of the rows of some; zeros for all others."""
     place = {text: n for n, text in enumerate(unique)}
-    return x[[place[text] for text in texts]]
+    rows = torch.tensor([place.get(text, -1) for text in texts])
+    out = x[rows]
+    out[rows < 0] = 0
+    return out
+
+
+def check_empty(num_empty: int, total: int, where: str) -> None:
+    r"""Raises a :class:`ValueError` if there is no text, and warns of some
+    that are empty.
+    """
+    if num_empty == total:
+        raise ValueError(
+            f'{where} needs to hold at least one text (got {total} empty ones)'
+        )
+    if num_empty > 0:
+        warnings.warn(
+            f'{where} holds {num_empty} empty texts of {total}; their '
+            "embeddings are rows of zeros, which 'DaRecAlign' takes for no "
+            'profile'
+        )
 
 
 def check_width(x: Tensor, width: int, label: Any, source: str) -> None:
@@ -195,7 +231,7 @@ class _Rows:
     """Texts and their ids, taken a block at a time."""
 
     def __init__(self, texts: Iterable[str], ids: Iterable[Any] | None) -> None:
-        self._count = 0
+        self.count = self.empty = 0
         self._has_ids = ids is not None
         keys = () if ids is None else ids
         self._pairs = self._checked(zip_longest(texts, keys, fillvalue=_END))
@@ -222,6 +258,8 @@ class _Rows:
                     f'{what} for row {row})'
                 )
             check_text(text, row, "'texts'", key if self._has_ids else None)
+            self.count += 1
+            self.empty += not text.strip()
             if self._has_ids and not is_id(key):
                 raise ValueError(
                     "'ids' needs integers or strings; the one of row "
@@ -231,11 +269,11 @@ class _Rows:
 
 
 def check_text(text: Any, row: int, where: str, label: Any = None) -> None:
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str):
         name = f'row {row}' if label is None else f'row {row} ({label!r:.80})'
         raise ValueError(
-            f'{where} holds no text at {name}; write one or remove the node '
-            f'(got {text!r:.80})'
+            f"{where} holds no text at {name}; write one, or '' where there "
+            f'is none (got {text!r:.80})'
         )
 
 

@@ -25,6 +25,7 @@ def item_prompts(
     skip_empty: bool = False,
     edge_type: EdgeType = EDGE_TYPE,
     seed: int = 0,
+    time_attr: str = 'time',
 ) -> list[Prompt]:
     r"""Asks for the profile of each item, from what a catalogue says about it
     and from reviews of **training interactions**; other reviews are dropped.
@@ -35,10 +36,10 @@ def item_prompts(
         reviews = table[['user', 'item', 'text']].itertuples(index=False)
         prompts = item_prompts(data, metadata, reviews)
 
-    The newest reviews of an item come first if the relation has :obj:`time`;
-    otherwise their order is random. Texts too long for their share of the
-    budget are cut, and the last ones left out where shares would become too
-    small to be of use.
+    The newest reviews of an item come first if the relation has
+    :obj:`time_attr`; otherwise their order is random. Texts too long for their
+    share of the budget are cut, and the last ones left out where shares would
+    become too small to be of use.
 
     Args:
         data (HeteroData): The split data, with ids in
@@ -62,16 +63,19 @@ def item_prompts(
             (default: :obj:`('user', 'rates', 'item')`)
         seed (int, optional): The seed of the random order.
             (default: :obj:`0`)
+        time_attr (str, optional): The attribute that holds the time of each
+            interaction. (default: :obj:`'time'`)
 
     Raises:
         ValueError: If nothing is known of an item, the template has unknown
             placeholders or does not fit into the budget, :obj:`metadata`
-            knows no item, or no review belongs to a training interaction.
+            knows no item, no review belongs to a training interaction, or
+            times are not one per interaction.
     """
     check_count(max_tokens=max_tokens, max_reviews=max_reviews)
     sections = ('metadata', 'reviews')
     writer = PromptWriter(template, sections, max_tokens, count_tokens)
-    pairs = TrainingPairs(data, edge_type, seed)
+    pairs = TrainingPairs(data, edge_type, seed, time_attr)
     ids, metadata = pairs.item_ids, {} if metadata is None else metadata
     if len(metadata) > 0 and not any(item_id in metadata for item_id in ids):
         raise ValueError(

@@ -16,7 +16,7 @@ class LeakageAudit:
     Args:
         made_from_training (dict): For each node type, whether the profiles
             were made from the training part of this split, by the hash in
-            the manifest of their store.
+            the manifest of their store or on the nodes.
         ranking (ProfileRanking, optional): What profiles know of held-out
             pairs; :obj:`None` if there were not both embeddings, or too few
             pairs.

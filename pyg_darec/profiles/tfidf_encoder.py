@@ -27,7 +27,7 @@ class TfidfEncoder:
 
     Args:
         texts (list): The texts that the parts of words and :math:`\mathbf{V}`
-            are taken from.
+            are taken from; empty ones do not count.
         dim (int, optional): The width of the embeddings; fewer if there are
             not as many different texts, or parts of words in them.
             (default: :obj:`64`)
@@ -57,11 +57,11 @@ class TfidfEncoder:
             sublinear_tf=True,
             dtype=np.float32,
         )
-        unique = sorted(set(texts))
-        if not any(text.strip() for text in unique):
+        unique = sorted(filter(str.strip, set(texts)))
+        if not unique:
             raise ValueError(
                 "'texts' needs texts with at least one character "
-                f'(got {len(unique)} different ones)'
+                f'(got {len(texts)} without any)'
             )
         weights = self._words.fit_transform(unique)
         self.dim = min(dim, *weights.shape)

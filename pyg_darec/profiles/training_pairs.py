@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_darec.checks import as_seed
+from pyg_darec.checks import as_seed, as_time
 from pyg_darec.graph import EDGE_TYPE, BipartiteGraph, EdgeType
 from pyg_darec.profiles.cell import is_missing
 from pyg_darec.profiles.hash_split import hash_split
@@ -22,19 +22,29 @@ class TrainingPairs:
     r"""All that prompts may know about who interacted with what.
 
     Of the relation, :obj:`edge_index` is read and, if it is there,
-    :obj:`time`. Held-out interactions are not looked at, and reviews pass only
-    if their pair is a training pair.
+    :obj:`time_attr`. Held-out interactions are not looked at, and reviews pass
+    only if their pair is a training pair.
 
     Args:
         data (HeteroData): The split data.
         edge_type (tuple, optional): The relation, from users to items.
             (default: :obj:`('user', 'rates', 'item')`)
         seed (int, optional): Decides on the order of interactions without or
-            of the same :obj:`time`. (default: :obj:`0`)
+            of the same time. (default: :obj:`0`)
+        time_attr (str, optional): The attribute that holds the time of each
+            interaction. (default: :obj:`'time'`)
+
+    Raises:
+        ValueError: If there is not one time per interaction, or another
+            attribute than :obj:`'time'` is named and missing.
     """
 
     def __init__(
-        self, data: HeteroData, edge_type: EdgeType = EDGE_TYPE, seed: int = 0
+        self,
+        data: HeteroData,
+        edge_type: EdgeType = EDGE_TYPE,
+        seed: int = 0,
+        time_attr: str = 'time',
     ) -> None:
         seed = as_seed(seed)
         graph = BipartiteGraph.from_data(data, edge_type).to('cpu')
@@ -43,7 +53,7 @@ class TrainingPairs:
         self.item_ids = node_ids(data, edge_type[2], graph.num_items)
         self._seed = seed
         self._edge_index = graph.edge_index
-        self._time = _times(data, edge_type, graph)
+        self._time = _times(data, edge_type, graph, time_attr)
         key = graph.edge_index[0] * graph.num_items + graph.edge_index[1]
         self._pairs = set(key.tolist())
 
@@ -126,24 +136,20 @@ def node_ids(data: HeteroData, node_type: str, size: int) -> list[Id]:
 
 
 def _times(
-    data: HeteroData, edge_type: EdgeType, graph: BipartiteGraph
+    data: HeteroData, edge_type: EdgeType, graph: BipartiteGraph, attr: str
 ) -> Tensor:
     """When each interaction of the graph happened; the same for all if it is
     not known.
     """
     out = torch.zeros(graph.num_edges, dtype=torch.float64)
     store = data[edge_type]
-    time = store.get('time')
-    if not isinstance(time, Tensor) or time.dim() != 1:
+    time = store.get(attr)
+    if time is None and attr == 'time':
         return out
     user, item = store.edge_index.cpu().long()
+    time = as_time(time, len(user), f"'{attr}' of {edge_type}")
     key = graph.edge_index[0] * graph.num_items + graph.edge_index[1]
     place = torch.searchsorted(key, user * graph.num_items + item)
-    if len(time) != len(place):
-        raise ValueError(
-            f"'time' of {edge_type} needs one value per training interaction, "
-            f'{len(place)} (got {len(time)})'
-        )
     return out.scatter_reduce(
         0, place, time.cpu().double(), 'amax', include_self=False
     )

@@ -22,6 +22,7 @@ def user_prompts(
     skip_empty: bool = False,
     edge_type: EdgeType = EDGE_TYPE,
     seed: int = 0,
+    time_attr: str = 'time',
 ) -> list[Prompt]:
     r"""Asks for the profile of each user, from the profiles of the items of
     the user's **training interactions** and from the user's reviews of them.
@@ -32,10 +33,10 @@ def user_prompts(
         attach_profiles(data, {'item': 'profiles/item.jsonl'})
         prompts = user_prompts(data, reviews)
 
-    The newest items of a user come first if the relation has :obj:`time`;
-    otherwise their order is random. Texts too long for their share of the
-    budget are cut, and the last ones left out where shares would become too
-    small to be of use.
+    The newest items of a user come first if the relation has
+    :obj:`time_attr`; otherwise their order is random. Texts too long for their
+    share of the budget are cut, and the last ones left out where shares would
+    become too small to be of use.
 
     Args:
         data (HeteroData): The split data, with a text per item in
@@ -58,16 +59,19 @@ def user_prompts(
             (default: :obj:`('user', 'rates', 'item')`)
         seed (int, optional): The seed of the random order.
             (default: :obj:`0`)
+        time_attr (str, optional): The attribute that holds the time of each
+            interaction. (default: :obj:`'time'`)
 
     Raises:
         ValueError: If items have no profiles, nothing is known of a user,
             the template has unknown placeholders or does not fit into the
-            budget, or no review belongs to a training interaction.
+            budget, no review belongs to a training interaction, or times
+            are not one per interaction.
     """
     check_count(max_tokens=max_tokens, max_items=max_items)
     sections = ('items', 'reviews')
     writer = PromptWriter(template, sections, max_tokens, count_tokens)
-    pairs = TrainingPairs(data, edge_type, seed)
+    pairs = TrainingPairs(data, edge_type, seed, time_attr)
     profile = _item_profiles(data, edge_type[2], len(pairs.item_ids))
     review_of = pairs.reviews(reviews)
 

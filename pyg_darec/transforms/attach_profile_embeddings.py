@@ -47,6 +47,9 @@ class AttachProfileEmbeddings(BaseTransform):
     :func:`~pyg_darec.profiles.encode_profiles` says what it was made from,
     and is refused by a graph with other texts or training interactions.
 
+    An empty text becomes a row of zeros, which
+    :class:`~pyg_darec.nn.align.DaRecAlign` takes for no profile.
+
     Encoding takes long: use such a store, apply this as a
     :obj:`pre_transform`, or pass :obj:`cache_dir`, which also makes it go on
     after an interruption.

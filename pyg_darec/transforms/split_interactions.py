@@ -8,7 +8,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
-from pyg_darec.checks import as_seed
+from pyg_darec.checks import as_seed, as_time
 from pyg_darec.graph import EDGE_TYPE, EdgeType
 from pyg_darec.profiles.hash_split import PROFILE_SPLIT
 from pyg_darec.transforms.grouping import (
@@ -64,6 +64,11 @@ class SplitInteractions(BaseTransform):
     would train on the future; held-out pairs of users or items that are new
     are dropped instead.
 
+    **Nobody is shown what is held out.** Another relation may hold held-out
+    pairs as well, for a model to pass messages over. From items to users, that
+    is an error, whatever its name; from users to items, such as clicks beside
+    purchases, a warning.
+
     Args:
         strategy (str, optional): One of :obj:`'random'`,
             :obj:`'leave_last'` and :obj:`'temporal'`.
@@ -84,9 +89,9 @@ class SplitInteractions(BaseTransform):
 
     Raises:
         ValueError: If an argument is out of range, there is nothing to train
-            on, the relation is split already, its reverse is stored or
-            profiles were made from it, which would show the held-out pairs,
-            or a time is needed that is missing or not finite.
+            on, the relation is split already, profiles were made from it or
+            its reverse is stored, which would show the held-out pairs, or a
+            time is needed that is missing or not finite.
     """
 
     def __init__(
@@ -139,6 +144,7 @@ class SplitInteractions(BaseTransform):
         else:
             part = self._temporal(user, item, time[kept])
 
+        self._check_others(data, pair[kept][part > TRAIN], num_items)
         splits = {'': TRAIN, 'val_': VAL, 'test_': TEST}
         index = {k: kept[part == number] for k, number in splits.items()}
         for key in store.edge_attrs():
@@ -214,13 +220,7 @@ class SplitInteractions(BaseTransform):
                 "time of each interaction; set it or use 'random' "
                 f'(got {list(data[self.edge_type].keys())})'
             )
-        if not isinstance(time, Tensor) or time.shape != (num_edges,):
-            got = tuple(time.shape) if isinstance(time, Tensor) else type(time)
-            raise ValueError(
-                f'{where} needs to be a tensor of shape ({num_edges},), one '
-                f'time per interaction (got {got})'
-            )
-        time = time.cpu()
+        time = as_time(time, num_edges, where).cpu()
         bad = (~time.isfinite()).nonzero()
         if needed and bad.numel() > 0:
             position = int(bad[0])
@@ -233,7 +233,7 @@ class SplitInteractions(BaseTransform):
         return time
 
     def _check_unsplit(self, data: HeteroData) -> None:
-        src, rel, dst = self.edge_type
+        src, _, dst = self.edge_type
         held_out = held_out_keys(data, self.edge_type)
         if held_out:
             raise ValueError(
@@ -248,16 +248,38 @@ class SplitInteractions(BaseTransform):
                     'split first, and then make profiles (got '
                     f"data['{node_type}'].{PROFILE_SPLIT})"
                 )
-        if (reverse := (dst, f'rev_{rel}', src)) in data.edge_types:
-            raise ValueError(
-                f'{reverse} would show the held-out pairs of '
-                f"{self.edge_type} to a model; split before 'ToUndirected' "
-                f'(got {data.edge_types})'
-            )
         if data[self.edge_type].edge_index.size(1) == 0:
             raise ValueError(
                 f'{self.edge_type} leaves nothing to train on (got 0 '
                 'interactions)'
+            )
+
+    def _check_others(
+        self, data: HeteroData, held_out: Tensor, num_items: int
+    ) -> None:
+        """That no other relation holds the pairs that are held out."""
+        indices = data.collect('edge_index', allow_empty=True)
+        for relation, index in indices.items():
+            if relation == self.edge_type:
+                continue
+            if is_reverse := relation[::2] == self.edge_type[::-2]:
+                index = index.flip(0)
+            elif relation[::2] != self.edge_type[::2]:
+                continue
+            user, item = index.cpu().long()
+            count = int(torch.isin(held_out, user * num_items + item).sum())
+            if count == 0:
+                continue
+            where = f'{relation} would show held-out pairs of {self.edge_type}'
+            got = f'(got {count} of {held_out.numel()} pairs)'
+            if is_reverse:
+                raise ValueError(
+                    f"{where} to a model; split before 'ToUndirected', or "
+                    f'remove the relation {got}'
+                )
+            warnings.warn(
+                f'{where} to a model that reads it; remove it, unless its '
+                f'pairs are known before they are to be recommended {got}'
             )
 
     def _warn_if_empty(self, index: dict[str, Tensor]) -> None:

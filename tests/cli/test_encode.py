@@ -32,6 +32,25 @@ def test_sentence_transformers(shop: Path) -> None:
     assert cosine[0, 3] > cosine[0, 1]
 
 
+def test_items_without_a_text(shop: Path, capsys) -> None:
+    path = Path('products.csv')
+    *lines, _ = path.read_text(encoding='utf-8').splitlines()
+    path.write_text('\n'.join(lines), encoding='utf-8')
+    assert main(PREPARE) == 1
+    assert "'missing'" in capsys.readouterr().err
+    run(*PREPARE, '--missing', '')
+    run('profile', 'shop', 'chat', '--base-url=http://a', '--dry-run')
+    assert '35 to ask for' in capsys.readouterr().out
+    for _ in range(2):
+        run('encode', 'shop', '--encoder', 'tfidf')
+        assert '1 empty texts of 36' in capsys.readouterr().err
+    data = load_data('shop')
+    assert data['item'].profile[35] == ''
+    zero = (data['item'].llm_x == 0).all(dim=1)
+    assert zero.nonzero().tolist() == [[35]]
+    assert (data['user'].llm_x != 0).any(dim=1).all()
+
+
 def no_call(self, texts):
     raise AssertionError('Nothing is left to encode.')
 

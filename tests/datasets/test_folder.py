@@ -13,7 +13,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_darec.datasets.folder import load_data, save_data
 from pyg_darec.io.folder import MANIFEST, write_folder
-from pyg_darec.profiles import encode_profiles
+from pyg_darec.profiles import encode_profiles, hash_split
 from pyg_darec.transforms import AttachProfileEmbeddings
 
 
@@ -142,17 +142,27 @@ def test_embeddings_by_reference(tmp_path):
     assert load_data(moved / 'data')['user'].llm_x.equal(data['user'].llm_x)
 
 
-def test_embedding_store_by_reference(tmp_path):
-    data, store = example(), tmp_path / 'store'
+@pytest.mark.parametrize('first', [None, ('item', 'in', 'genre')])
+@pytest.mark.parametrize('rates', [RATES, ('user', 'likes', 'item')])
+def test_embedding_store_by_reference(tmp_path, first, rates):
+    """Whichever relations there are, and in whatever order."""
+    store, old = tmp_path / 'store', example().to_dict()
+    data = HeteroData()
+    if first is not None:
+        data['genre'].num_nodes = 2
+        data[first].edge_index = torch.zeros(2, 1, dtype=torch.long)
+    for key, attributes in old.items():
+        if key != '_global_store':
+            data[rates if key == RATES else key].update(attributes)
     encode_profiles(
         data['item'].profile,
         store,
         lambda texts: np.float32([[len(t), 1, 0] for t in texts]),
         data['item'].id,
-        split=data,
+        split=hash_split(data, rates),
         encoder_key='length',
     )
-    data = AttachProfileEmbeddings({'item': store})(data)
+    data = AttachProfileEmbeddings({'item': store}, edge_type=rates)(data)
     save_data(data, tmp_path / 'data', embeddings={'item': store})
     out = load_data(tmp_path / 'data')
     assert out['item'].llm_x.equal(data['item'].llm_x)

@@ -278,6 +278,7 @@ def changed(**columns):
             {'time': 'time'},
             "'time'.* in row 1",
         ),
+        (changed(), {'item': 'user'}, "two columns .*'user' for both"),
     ],
 )
 def test_bad_tables(table, kwargs, message):

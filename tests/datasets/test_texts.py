@@ -63,6 +63,8 @@ def test_missing_text_and_columns():
     table = pd.DataFrame({'item': [7], 'title': ['a']})
     data = attach_texts(make_data(), table, missing='nothing')
     assert data['item'].text == ['a', 'nothing', 'nothing']
+    attach_texts(data, table, text=['title', 'title'], missing='')
+    assert data['item'].text == ['title: a', '', '']
     with pytest.raises(ValueError, match="exactly one column 'name'"):
         attach_texts(make_data(), table, name='name')
     with pytest.raises(ValueError, match='a column of texts besides'):

@@ -6,7 +6,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_darec.datasets import OnlineRetail
 from pyg_darec.graph import EDGE_TYPE
-from pyg_darec.profiles import audit_profiles, encode_profiles
+from pyg_darec.profiles import audit_profiles, encode_profiles, hash_split
 from pyg_darec.transforms import SplitInteractions
 
 
@@ -123,6 +123,20 @@ def test_origin_of_a_store(clean, leaky, tmp_path):
     other = clean.clone()
     other[EDGE_TYPE].edge_index = other[EDGE_TYPE].edge_index[:, 1:]
     audit = audit_profiles(other, {'user': tmp_path})
+    assert audit.made_from_training['user'] == 'no'
+    assert audit.is_clean is False
+
+
+def test_origin_of_what_the_nodes_have(clean):
+    data = clean.clone()
+    data['user'].profile_split = hash_split(data)
+    audit = audit_profiles(data)
+    assert audit.made_from_training == {'user': 'yes', 'item': 'unknown'}
+    # Of what is passed beside them, nodes say nothing.
+    audit = audit_profiles(data, {'user': clean['user'].llm_x})
+    assert audit.made_from_training['user'] == 'unknown'
+    data[EDGE_TYPE].edge_index = data[EDGE_TYPE].edge_index[:, 1:]
+    audit = audit_profiles(data)
     assert audit.made_from_training['user'] == 'no'
     assert audit.is_clean is False
 

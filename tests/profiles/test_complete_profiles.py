@@ -39,9 +39,64 @@ def test_needs_texts():
     with pytest.raises(ValueError, match=r"data\['item'\].text needs a list"):
         complete_profiles(data)
     data['item'].text = ['A mug.', None, ' ']
-    with pytest.raises(ValueError, match=r'\.text needs .* 2 rows, .* 1\)'):
+    with pytest.raises(ValueError, match=r'\.text needs .* 1 rows, .* 1\)'):
         complete_profiles(data)
     assert 'profile' not in data['user']
+
+
+def test_items_without_a_text():
+    data = make_data()
+    data['item'].text = ['A mug.', '', ' ']
+    data['item'].name = ['mug', '', 'saw']
+    data = complete_profiles(data, max_items=1)
+    assert data['item'].profile == ['A mug.', '', '']
+    # A name of nothing is no name, and leaves room for another.
+    unknown = 'Nothing is known yet.'
+    assert data['user'].profile == ['mug', unknown, unknown]
+
+
+def test_own_texts_of_users():
+    data = unsplit_data()
+    data['user'].text = ['I mow.', None, '']
+    assert complete_profiles(data)['user'].profile[1:] == [
+        'lamp 1',
+        'Nothing is known yet.',
+    ]
+    assert data['user'].profile[0] == 'I mow.'
+    assert data['user'].profile_split == hash_split(data)
+    data['user'].text = ['I mow.'] * 2
+    with pytest.raises(ValueError, match=r"'user'\].text needs a list of 3"):
+        complete_profiles(data)
+    # Of interactions, these tell nothing.
+    data = unsplit_data()
+    data['user'].text = ['I mow.'] * 3
+    assert complete_profiles(data)['user'].profile == ['I mow.'] * 3
+    assert 'profile_split' not in data['user']
+
+
+def test_profiles_of_users_that_are_there(tmp_path):
+    data = make_data()
+    data['user'].profile = ['By hand.', '', 'Too.']
+    expected = ['By hand.', 'lamp 1', 'Too.']
+    assert complete_profiles(data)['user'].profile == expected
+    assert complete_profiles(data)['user'].profile == expected
+    with ProfileStore(tmp_path / 'user.jsonl') as store:
+        store.add([Answer(0, 'p', 'm', hash_split(data), 'Likes.', 'r')])
+    stores = {'user': store.path}
+    complete_profiles(data, stores)
+    assert data['user'].profile == ['Likes.', 'lamp 1', 'Too.']
+    # Those of other interactions may tell what is held out now.
+    data['user', 'rates', 'item'].edge_index[1, 2] = 0
+    assert complete_profiles(data)['user'].profile[:2] == ['lamp 1, mug', 'mug']
+
+
+def test_the_attribute_of_times():
+    data = make_data()
+    data['user', 'rates', 'item'].when = torch.tensor([2, 1, 3])
+    data = complete_profiles(data, time_attr='when')
+    assert data['user'].profile[0] == 'mug, lamp 1'
+    with pytest.raises(ValueError, match=r"'day' of .* needs to be a tensor"):
+        complete_profiles(data, time_attr='day')
 
 
 def test_names():

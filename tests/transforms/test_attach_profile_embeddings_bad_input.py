@@ -155,8 +155,8 @@ def test_unknown_node_type(data):
 
 def test_text_that_is_missing(data):
     transform = AttachProfileEmbeddings(encoder=embed)
-    data['item'].profile[1] = ''
-    match = r"'profile' of node type 'item' .* row 1 \(20\).*\(got ''\)"
+    data['item'].profile[1] = None
+    match = r"'profile' of node type 'item' .* row 1 \(20\).*\(got None\)"
     with pytest.raises(ValueError, match=match):
         transform(data)
     data['item'].profile = ['a']

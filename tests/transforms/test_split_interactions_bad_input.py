@@ -57,13 +57,43 @@ def test_split_twice():
         SplitInteractions()(data)
 
 
-def test_stored_reverse_leaks():
+@pytest.mark.parametrize('name', ['rev_rates', 'rated_by'])
+def test_stored_reverse_leaks(name):
     data = graph(COMPLETE)
-    data['item', 'rev_rates', 'user'].edge_index = data[
-        EDGE_TYPE
-    ].edge_index.flip(0)
-    with pytest.raises(ValueError, match="split before 'ToUndirected'"):
+    pairs = data[EDGE_TYPE].edge_index
+    data['item', name, 'user'].edge_index = pairs.flip(0)
+    with pytest.raises(
+        ValueError, match=f"{name}.*split before 'ToUndirected'"
+    ):
         SplitInteractions()(data)
+    # One pair is enough.
+    held_out = SplitInteractions()(graph(COMPLETE))[EDGE_TYPE]
+    held_out = held_out.test_edge_label_index[:, :1]
+    data['item', name, 'user'].edge_index = held_out.flip(0)
+    with pytest.raises(ValueError, match=r'\(got 1 of \d+ pairs\)'):
+        SplitInteractions()(data)
+
+
+def test_another_relation_with_held_out_pairs():
+    data = graph(COMPLETE)
+    data['user', 'clicks', 'item'].edge_index = data[EDGE_TYPE].edge_index
+    with pytest.warns(UserWarning, match="'clicks'.* would show held-out"):
+        out = SplitInteractions()(data)
+    assert out[EDGE_TYPE].test_edge_label_index.size(1) > 0
+
+
+def test_relations_without_held_out_pairs(recwarn):
+    out = SplitInteractions()(graph(COMPLETE))
+    known = out[EDGE_TYPE].edge_index
+    data = graph(COMPLETE)
+    data['genre'].num_nodes = 5
+    data['user', 'clicks', 'item'].edge_index = known
+    data['item', 'rated_by', 'user'].edge_index = known.flip(0)
+    data['item', 'in', 'genre'].edge_index = data[EDGE_TYPE].edge_index
+    data['genre', 'of', 'user'].edge_index = data[EDGE_TYPE].edge_index
+    again = SplitInteractions()(data)
+    assert again[EDGE_TYPE].edge_index.equal(known)
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize('strategy', ['leave_last', 'temporal'])
