@@ -189,3 +189,9 @@ class Recommender(Module, ABC):
         and one of items, or a single one of users followed by items.
         """
         return ()
+
+    def has_items_first(self, graph: BipartiteGraph) -> bool:
+        r"""Whether what :meth:`embedding_names` names holds items before
+        users, where sizes and names do not tell; never, by default.
+        """
+        return False

@@ -137,6 +137,9 @@ class Aligner(Wrapper):
     def embedding_names(self) -> tuple[str, ...]:
         return tuple(f'model.{name}' for name in self.model.embedding_names())
 
+    def has_items_first(self, graph: BipartiteGraph) -> bool:
+        return self.model.has_items_first(graph)
+
     def check_profiles(self, graph: BipartiteGraph) -> None:
         r"""Raises a :class:`ValueError` if the graph lacks the profile
         embeddings of a node type or they are not :obj:`llm_dim` wide.

@@ -1,4 +1,4 @@
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -44,8 +44,11 @@ class CTRLAlign(Aligner):
     own loss alone, as if there were no profiles.
 
     The stage is a function of the epoch that :meth:`renew` is given, as by
-    :func:`~pyg_darec.train.fit`. In a loop of your own, without a call to
-    it, both losses are trained at once, as with :obj:`stage='joint'`.
+    :func:`~pyg_darec.train.fit`, and stays what it was in the last call. In
+    a loop of your own, without a call to it, both losses are trained at once,
+    as with :obj:`stage='joint'`. So they are once weights are loaded in the
+    first stage, as at the end of a :func:`~pyg_darec.train.fit` that did not
+    come to the second.
 
     .. note::
 
@@ -155,6 +158,11 @@ class CTRLAlign(Aligner):
     def reset_parameters(self) -> None:
         super().reset_parameters()
         self._aligns, self._tunes = True, True
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        # They are of no epoch, and the alignment alone trains no model.
+        self._tunes = True
 
     def is_ready(self, epoch: int) -> bool:
         is_tuned = self.stage == 'joint' or epoch > self.warm_up

@@ -15,6 +15,7 @@ from pyg_darec.nn.align.company import KINDS
 from pyg_darec.nn.align.injection import ProfileInjection
 from pyg_darec.nn.align.profile_scale import Pair
 from pyg_darec.nn.align.tables import (
+    InputTables,
     call_with,
     input_tables,
     join_tables,
@@ -64,6 +65,18 @@ class InjectingAligner(Aligner):
         return self.scored(*self.unscored(graph))
 
     def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
+        # An aligner around this one works on what is scored.
+        terms, user, item = self._unscored_step(graph, batch)
+        return Step(terms, *self.scored(user, item))
+
+    def loss_terms(
+        self, graph: BipartiteGraph, batch: Batch
+    ) -> dict[str, Tensor]:
+        # Nobody looks at embeddings then, and scoring them takes time.
+        terms = self._unscored_step(graph, batch).terms
+        return {**terms, **self.regularize(batch)}
+
+    def _unscored_step(self, graph: BipartiteGraph, batch: Batch) -> Step:
         self.check_profiles(graph)
         if not torch.compiler.is_compiling():  # then by 'renew'
             _SEEN[self] = graph
@@ -113,7 +126,7 @@ class InjectingAligner(Aligner):
         return join_tables(tables, self.injection(graph, *pair, response))
 
     def _response(
-        self, graph: BipartiteGraph, tables: dict[str, Tensor], added: Pair
+        self, graph: BipartiteGraph, tables: InputTables, added: Pair
     ) -> Pair:
         """What is added to the output by what is added to the tables."""
         user, item = split_tables(graph, tables)
@@ -124,6 +137,7 @@ class InjectingAligner(Aligner):
         return after[0] - before[0], after[1] - before[1]
 
     def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
+        graph = self._graph(graph)
         _SEEN[self] = graph
         if self.injection is not None:  # a compiled step cannot
             self.check_profiles(graph)

@@ -7,7 +7,7 @@ from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.encoder import Encoder
 from pyg_darec.nn.align.nodes import sample_nodes, take_nodes
-from pyg_darec.nn.align.tables import call_with, input_tables
+from pyg_darec.nn.align.tables import by_table, call_with, input_tables
 from pyg_darec.nn.functional import info_nce
 from pyg_darec.nn.models.foreign import Embed
 from pyg_darec.nn.recommender import Step, add_terms
@@ -30,8 +30,7 @@ class RLMRecGenAlign(Aligner):
 
     Args:
         model (torch.nn.Module): The model to wrap. It needs tables of input
-            embeddings: one of users and one of items, or one of users
-            followed by items.
+            embeddings: one of users and one of items, or one of both.
         llm_dim (int): The width of the profile embeddings.
         weight (float, optional): The weight :math:`w` of the alignment,
             RLMRec's :obj:`recon_weight`. (default: :obj:`0.1`)
@@ -71,8 +70,8 @@ class RLMRecGenAlign(Aligner):
             raise TypeError(
                 f"'{self.__class__.__name__}' masks input embeddings and "
                 'needs a model that keeps them in one or two '
-                "'torch.nn.Embedding' tables; use another aligner for this "
-                f'one (got {self.model})'
+                "'torch.nn.Embedding' tables without 'max_norm'; use another "
+                f'aligner for this one (got {self.model})'
             )
         width = self.model.get_parameter(names[0]).size(1)
         self.mask_token = Parameter(torch.zeros(width))
@@ -118,10 +117,13 @@ class RLMRecGenAlign(Aligner):
                 f'{graph.num_users} users and one of {graph.num_items} items '
                 f'of one width, or one of all (got tables of shapes {shapes})'
             )
-        masks = is_masked.split([table.size(0) for table in tables.values()])
+        user, item = is_masked.split([graph.num_users, graph.num_items])
+        masks = by_table(tables, (user, item))
         return {
             name: torch.where(mask[:, None], self.mask_token, table)
-            for (name, table), mask in zip(tables.items(), masks, strict=True)
+            for (name, table), mask in zip(
+                tables.by_name.items(), masks, strict=True
+            )
         }
 
     def reset_parameters(self) -> None:

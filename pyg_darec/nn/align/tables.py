@@ -1,8 +1,8 @@
 """Input embeddings of any model, replaced for one call."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -75,56 +75,93 @@ def caller(model: Recommender) -> Module:
     return made
 
 
+class InputTables(NamedTuple):
+    """The parameters that hold the input embeddings of users and items."""
+
+    by_name: dict[str, Tensor]  # of users and of items, or a single one
+    has_items_first: bool  # in a single one
+
+
 def input_tables(
     model: Recommender, graph: BipartiteGraph
-) -> dict[str, Tensor] | None:
-    r"""The parameters that hold the input embeddings of users and items, by
-    name: a table of each, of one width, or one of users followed by items.
-    :obj:`None` if the model has no such tables for :obj:`graph`.
+) -> InputTables | None:
+    r"""The parameters that hold the input embeddings of users and items: a
+    table of each, of one width, or one of both. :obj:`None` if the model has
+    no such tables for :obj:`graph`.
     """
     # No parameters where an aligner around this one replaced them.
     tables: dict[str, Tensor] = {
         name: attrgetter(name)(model) for name in model.embedding_names()
     }
-    wanted = [graph.num_users, graph.num_items]
-    if _has_items_first(tables, wanted):
-        tables = dict(reversed(tables.items()))
     found = list(tables.values())
-    if [x.size(0) for x in found] not in (wanted, [graph.num_nodes]):
+    sizes, wanted = (
+        [x.size(0) for x in found],
+        [graph.num_users, graph.num_items],
+    )
+    if sizes not in (wanted, wanted[::-1], [graph.num_nodes]):
         return None
     is_tied = len(found) == 2 and found[0] is found[1]
     is_even = found[0].size(1) == found[-1].size(1)
-    return tables if is_even and not is_tied else None
+    if is_tied or not is_even:
+        return None
+    if sizes == wanted[::-1] != wanted:
+        is_flipped = True
+    elif sizes == wanted != wanted[::-1]:
+        is_flipped = False
+    else:
+        is_flipped = _is_flipped(model, graph, tables)
+    if is_flipped:
+        tables = dict(reversed(tables.items()))
+    return InputTables(tables, is_flipped)
 
 
-def _has_items_first(tables: Mapping[str, Tensor], wanted: list[int]) -> bool:
-    """By their sizes, or by their names if there are as many users."""
-    sizes = [table.size(0) for table in tables.values()]
-    if sizes != wanted[::-1] or sizes != wanted:
-        return sizes == wanted[::-1]
-    first, second = (name.lower() for name in tables)
-    return 'item' in first and 'user' in second
+def _is_flipped(
+    model: Recommender, graph: BipartiteGraph, names: Iterable[str]
+) -> bool:
+    """Where sizes do not tell whether items come first."""
+    parts = [name.lower() for name in names]
+    for first, second in (('item', 'user'), ('user', 'item')):
+        if len(parts) == 2 and first in parts[0] and second in parts[1]:
+            return first == 'item'
+    return model.has_items_first(graph)
 
 
 def split_tables(
-    graph: BipartiteGraph, tables: Mapping[str, Tensor]
+    graph: BipartiteGraph, tables: InputTables
 ) -> tuple[Tensor, Tensor]:
     r"""The rows of users and of items in :func:`input_tables`."""
-    first, *rest = tables.values()
+    first, *rest = tables.by_name.values()
     if rest:
         return first, rest[0]
-    user, item = first.split([graph.num_users, graph.num_items])
+    if tables.has_items_first:
+        item, user = first.split([graph.num_items, graph.num_users])
+    else:
+        user, item = first.split([graph.num_users, graph.num_items])
     return user, item
 
 
+def by_table(
+    tables: InputTables, pair: tuple[Tensor, Tensor]
+) -> tuple[Tensor, ...]:
+    r"""What belongs to the rows of users and of items, as
+    :func:`input_tables` have them.
+    """
+    if len(tables.by_name) == 2:
+        return pair
+    user, item = pair
+    return (torch.cat((item, user) if tables.has_items_first else pair),)
+
+
 def join_tables(
-    tables: Mapping[str, Tensor], pair: tuple[Tensor, Tensor]
+    tables: InputTables, pair: tuple[Tensor, Tensor]
 ) -> dict[str, Tensor]:
     r"""The rows of users and of items, in place of :func:`input_tables` and
     of their dtype.
     """
-    parts = pair if len(tables) == 2 else (torch.cat(pair),)
+    parts = by_table(tables, pair)
     return {
         name: part.to(table.dtype)
-        for (name, table), part in zip(tables.items(), parts, strict=True)
+        for (name, table), part in zip(
+            tables.by_name.items(), parts, strict=True
+        )
     }

@@ -16,6 +16,7 @@ from pyg_darec.nn.models._autocf_masking import (
     masked_scene,
 )
 from pyg_darec.nn.models.base import Backbone, Penalty
+from pyg_darec.nn.objectives import Objective
 from pyg_darec.nn.recommender import Step
 
 
@@ -66,9 +67,9 @@ class AutoCF(Backbone):
     the decoder attends over the interactions.
 
     This is an objective of its own, in which no negative items are drawn:
-    :attr:`objective` is not used. :meth:`renew` draws the masks. In a loop
-    that never calls it, the first loss does, they stay, and the last term of
-    the loss is left out.
+    :attr:`objective` is not used and cannot be assigned. :meth:`renew` draws
+    the masks. In a loop that never calls it, the first loss does, they stay,
+    and the last term of the loss is left out.
 
     Args:
         num_users (int): The number of users :math:`U`.
@@ -166,6 +167,23 @@ class AutoCF(Backbone):
         self._has_new_masks = False
         for linear in [*self.query, *self.key, *self.value]:
             xavier_uniform_(linear.weight)
+
+    @property
+    def objective(self) -> Objective:
+        r"""Not used.
+
+        Raises:
+            AttributeError: If one is assigned.
+        """
+        return super().objective
+
+    @objective.setter
+    def objective(self, objective: Objective) -> None:
+        raise AttributeError(
+            f"'{type(self).__name__}' has an objective of its own, which "
+            "cannot be replaced; choose another backbone, such as 'LightGCN' "
+            f'(got {objective!r})'
+        )
 
     def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
         self._has_new_masks = step % self.mask_every == 0

@@ -3,25 +3,31 @@
 import inspect
 import warnings
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import Module
+from torch.func import functional_call
+from torch.nn import DataParallel, Module
+from torch.nn.parallel import DistributedDataParallel
+from torch.nn.parameter import is_lazy
 from torch_geometric.data import HeteroData
-from torch_geometric.nn import HeteroConv
+from torch_geometric.nn import HeteroConv, LightGCN
 
 from pyg_darec.checks import check_scored
 from pyg_darec.graph import Batch, BipartiteGraph
+from pyg_darec.nn.models.embed_hetero import (
+    HELP,
+    EmbedHetero,
+    check_edge_dim,
+)
+from pyg_darec.nn.models.item_order import has_items_first
+from pyg_darec.nn.modes import evaluating
 from pyg_darec.nn.recommender import Recommender, Step
 from pyg_darec.nn.wrapper import Wrapper
 
 Embed = Callable[[Any, Any], Any]
-
-_HELP = (
-    'pass embed=callable(model, data) -> (user, item), which returns the '
-    'embeddings of all users and of all items'
-)
 
 
 class ForeignModel(Wrapper):
@@ -39,6 +45,9 @@ class ForeignModel(Wrapper):
         out_dim (int, optional): The width of the embeddings, :obj:`None` to
             find out in the first step. (default: :obj:`None`)
     """
+
+    # Not known yet; that of the code, so that no weights change it.
+    _has_items_first: bool | None = None
 
     def __init__(
         self, model: Module, embed: Embed, out_dim: int | None = None
@@ -67,7 +76,7 @@ class ForeignModel(Wrapper):
             raise TypeError(
                 f"'{type(self.model).__name__}' needs to give a pair (user, "
                 f"item) of embeddings or a dictionary with '{src}' and "
-                f"'{dst}'; {_HELP} (got {_describe(out)})"
+                f"'{dst}'; {HELP} (got {_describe(out)})"
             )
         user, item = out
         check_scored(user, item, graph.num_users, graph.num_items)
@@ -111,7 +120,7 @@ class ForeignModel(Wrapper):
     def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
         renew = getattr(self.model, 'renew', None)
         if callable(renew):
-            renew(_source(graph), epoch, step)
+            renew(_source(self._graph(graph)), epoch, step)
 
     def reset_parameters(self) -> None:
         _reset(self.model)
@@ -124,15 +133,60 @@ class ForeignModel(Wrapper):
         return width if width == self.out_dim else None
 
     def embedding_names(self) -> tuple[str, ...]:
-        names = [
-            f'{name}.weight'
+        tables = {
+            f'{name}.weight': module
             for name, module in self.named_modules()
             if isinstance(module, torch.nn.Embedding)
             # No biases, and none that is made of others, as by a weight norm.
             and module.embedding_dim > 1
             and 'weight' in module._parameters
-        ]
-        return tuple(names) if len(names) <= 2 else ()
+        }
+        # A lookup changes rows that are too long in place, which what takes
+        # the place of a table cannot have.
+        is_fixed = all(x.max_norm is None for x in tables.values())
+        return tuple(tables) if len(tables) <= 2 and is_fixed else ()
+
+    def has_items_first(self, graph: BipartiteGraph) -> bool:
+        if self.embed is _embed_homogeneous:
+            return False
+        if self._has_items_first is None:
+            self._has_items_first = self._find_order(graph)
+        return self._has_items_first
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @torch.inference_mode(False)
+    def _find_order(self, graph: BipartiteGraph) -> bool:
+        names = self.embedding_names()
+        tables = [attrgetter(name)(self).detach() for name in names]
+        # One step for all rows, about as long as they are.
+        generator = torch.Generator().manual_seed(0)
+        step = torch.randn(tables[0].size(1), generator=generator)
+        length = float(tables[0].square().mean().sqrt()) or 1.0
+        step = length * step.to(tables[0])
+
+        def change(is_moved: Tensor) -> tuple[Tensor, Tensor]:
+            parts = is_moved.to(step.device).split([len(x) for x in tables])
+            moved = {
+                name: x + part[:, None] * step
+                for name, x, part in zip(names, tables, parts, strict=True)
+            }
+            after = functional_call(self, moved, (graph,))
+            user, item = (
+                (x - y).float().norm(dim=1).cpu()
+                for x, y in zip(after, before, strict=True)
+            )
+            return user, item
+
+        # The random numbers of training are what they would be without this,
+        # and so are widths that are open, which draw some.
+        is_open = any(is_lazy(param) for param in self.parameters())
+        devices = [graph.device] if graph.device.type == 'cuda' else []
+        with (
+            evaluating(self),
+            torch.random.fork_rng(devices, enabled=not is_open),
+        ):
+            before = self.encode(graph)
+            return has_items_first(graph.num_users, graph.num_items, change)
 
     def __repr__(self) -> str:
         return f'{self.__class__.__name__}({type(self.model).__name__})'
@@ -153,7 +207,13 @@ def as_recommender(model: Module, embed: Embed | None = None) -> Recommender:
       embeddings by node type, such as one made by
       :func:`torch_geometric.nn.to_hetero`; it reads :obj:`data[type].x`;
     * a module called as :obj:`model(data)` that returns the pair itself, or
-      such a dictionary.
+      such a dictionary;
+    * one of these inside :func:`torch.compile`,
+      :class:`~torch.nn.DataParallel` or
+      :class:`~torch.nn.parallel.DistributedDataParallel`. As a rule, what
+      is inside is called then, past what compiles or distributes it: for
+      speed, pass :obj:`compile` or :obj:`devices` to
+      :func:`~pyg_darec.train.fit`.
 
     A module without a :obj:`loss(data, batch)`, which returns the loss or the
     loss and its terms, is trained with the :obj:`objective` of what is
@@ -169,20 +229,28 @@ def as_recommender(model: Module, embed: Embed | None = None) -> Recommender:
         )
     if embed is not None:
         return ForeignModel(model, _OnSource(embed))
-    if isinstance(model, Recommender):
-        return model
+    inner = _unwrapped(model)
+    if isinstance(inner, Recommender):
+        return inner
     get: Any = getattr(model, 'get_embedding', None)
     if get is not None and _required(get) == ['edge_index']:
-        width = getattr(model, 'embedding_dim', None)
+        # That of others may be of layers side by side.
+        is_known = getattr(get, '__func__', None) is LightGCN.get_embedding
+        width: Any = model.embedding_dim if is_known else None
         return ForeignModel(model, _embed_homogeneous, width)
     names = _required(model.forward)
-    is_hetero = isinstance(model, torch.fx.GraphModule | HeteroConv)
+    is_traced = isinstance(model, torch.fx.GraphModule) and len(names) <= 2
+    is_hetero = isinstance(model, HeteroConv) or is_traced
+    if is_hetero:
+        check_edge_dim(model)
     if is_hetero or names == ['x_dict', 'edge_index_dict']:
-        return ForeignModel(model, _embed_hetero)
+        return ForeignModel(model, EmbedHetero(model))
     if names == ['data']:
         return ForeignModel(model, _OnSource(_call))
+    if inner is not model:
+        return as_recommender(inner)
     raise TypeError(
-        f"'{type(model).__name__}' cannot be wrapped as it is; {_HELP} "
+        f"'{type(model).__name__}' cannot be wrapped as it is; {HELP} "
         f'(got forward({", ".join(names)}))'
     )
 
@@ -248,20 +316,11 @@ def _embed_homogeneous(model: Any, graph: BipartiteGraph) -> Any:
     return out[: graph.num_users], out[graph.num_users :]
 
 
-def _embed_hetero(model: Module, graph: BipartiteGraph) -> Any:
-    (src, rel, dst), source = graph.edge_type, graph.source or HeteroData()
-    x_dict = source.collect('x', True)
-    for node_type in (src, dst):
-        if node_type not in x_dict:
-            raise TypeError(
-                f"'{type(model).__name__}' reads data['{node_type}'].x, "
-                f'which is not there; set it, or {_HELP}'
-            )
-    # The reverse direction is made from training interactions whatever the
-    # data has under its name: one stored before a split leaks held-out ones.
-    edge_index_dict = {
-        **source.collect('edge_index', True),
-        (src, rel, dst): graph.edge_index,
-        (dst, f'rev_{rel}', src): graph.edge_index.flip(0),
-    }
-    return model(x_dict, edge_index_dict)
+def _unwrapped(model: Module) -> Module:
+    while True:
+        if '_orig_mod' in model._modules:  # of 'torch.compile'
+            model = model.get_submodule('_orig_mod')
+        elif isinstance(model, DataParallel | DistributedDataParallel):
+            model = model.module
+        else:
+            return model

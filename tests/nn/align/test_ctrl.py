@@ -231,6 +231,17 @@ def test_a_first_stage_alone_is_told() -> None:
         fit(model, DATA, 2, device='cpu', progress=False)
 
 
+@pytest.mark.filterwarnings('ignore:.*trains something else first')
+@pytest.mark.parametrize(('epochs', 'has_ctrl'), [(1, True), (3, False)])
+def test_a_loop_after_a_fit(epochs: int, has_ctrl: bool) -> None:
+    """The objective is trained, whatever stage it ended in."""
+    model = CTRLAlign(plain(), 12, warm_up=2)
+    fit(model, DATA, epochs, device='cpu', progress=False)
+    terms = model.train().loss(DATA, BATCH)[1]
+    assert 'bpr' in terms
+    assert ('ctrl' in terms) == has_ctrl
+
+
 def test_open_widths() -> None:
     data = random_data()
     data['user'].x, data['item'].x = torch.randn(30, 7), torch.randn(20, 9)

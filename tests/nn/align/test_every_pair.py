@@ -17,6 +17,7 @@ from pyg_darec.nn.align import (
     RLMRecConAlign,
     RLMRecGenAlign,
 )
+from pyg_darec.nn.models import LightGCN
 
 ALIGNERS = [
     DaRecAlign,
@@ -48,3 +49,38 @@ def test_trains(backbone: Any, align: Callable[..., Any]) -> None:
     assert sum(losses[-5:]) < sum(losses[:5])
     for name, param in model.named_parameters():
         assert param.grad is not None, name
+
+
+@pytest.mark.parametrize('score', ['shared', 'both'])
+@pytest.mark.parametrize('align', ALIGNERS)
+def test_around_parts(align: Callable[..., Any], score: Any) -> None:
+    """What is trained is what is scored, of whatever width."""
+    torch.manual_seed(0)
+    data, batch = random_data(), random_batch(random_data())
+    inner = DaRecAlign(
+        LightGCN.from_data(data, 8), 12, preset='paper', dim=6, score=score
+    )
+    model = align(inner, llm_dim=12)
+    model.loss(data, batch)[0].backward()
+    assert inner.structure is not None
+    for name, param in inner.structure.cf_shared.named_parameters():
+        assert param.grad is not None, name
+    model.eval()
+    graph = as_graph(data)
+    with torch.no_grad():
+        out = model.step(graph, batch)
+        is_masked = isinstance(model, RLMRecGenAlign)  # in a step
+        for x, y in zip(out[1:], model.encode(graph), strict=True):
+            assert x.shape == y.shape
+            assert is_masked or torch.equal(x, y)
+        assert out.user.size(1) == model.out_dim
+
+
+def test_parts_are_not_scored_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = random_data()
+    backbone = LightGCN.from_data(data, 8)
+    model = DaRecAlign(backbone, 12, preset='paper', score='both')
+    monkeypatch.setattr(model, 'scored', None)
+    model.loss(data, random_batch(data))

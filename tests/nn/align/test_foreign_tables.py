@@ -1,6 +1,7 @@
 """Where profiles go in models that were not written for this library."""
 
 import copy
+import pickle
 import warnings
 from typing import Any
 
@@ -175,13 +176,7 @@ def test_other_tables_are_left_alone(make: Any) -> None:
 @pytest.mark.parametrize('is_square', [False, True])
 def test_items_before_users(make: Any, is_square: bool) -> None:
     torch.manual_seed(0)
-    data = telling_data()
-    if is_square:
-        keep = data[RATES].edge_index[0] < ITEMS
-        data[RATES].edge_index = data[RATES].edge_index[:, keep]
-        data['user'].num_nodes = ITEMS
-        data['user'].llm_x = data['user'].llm_x[:ITEMS]
-        del data[RATES].val_edge_label_index, data[RATES].test_edge_label_index
+    data = square_data() if is_square else telling_data()
     num_users = data['user'].num_nodes
     backbone = make(num_users)
     model = DaRecAlign(backbone, 12)
@@ -196,6 +191,133 @@ def test_items_before_users(make: Any, is_square: bool) -> None:
         wanted.items.weight.copy_(pair[1])
     for found, value in zip(model(data), wanted(data), strict=True):
         torch.testing.assert_close(found, value)
+
+
+class Homogeneous(Module):
+    """One table of all nodes, in either order, and messages."""
+
+    def __init__(self, items_first: bool, num_layers: int = 2) -> None:
+        super().__init__()
+        self.table = Embedding(USERS + ITEMS, 8)
+        self.items_first = items_first
+        self.num_layers = num_layers
+
+    def forward(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+        if self.items_first:
+            item, user = self.table.weight.split([ITEMS, USERS])
+        else:
+            user, item = self.table.weight.split([USERS, ITEMS])
+        total = user, item
+        for _ in range(self.num_layers):
+            user, item = as_graph(data).propagate(user, item)
+            total = total[0] + user, total[1] + item
+        return total
+
+
+class Nameless(Module):
+    """Two tables of one size, items before users."""
+
+    def __init__(self, items_first: bool) -> None:
+        super().__init__()
+        self.a, self.b = Embedding(ITEMS, 8), Embedding(ITEMS, 8)
+        self.items_first = items_first
+
+    def forward(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+        a, b = self.a.weight, self.b.weight
+        return (b, a) if self.items_first else (a, b)
+
+
+def square_data() -> HeteroData:
+    data = telling_data()
+    keep = data[RATES].edge_index[0] < ITEMS
+    data[RATES].edge_index = data[RATES].edge_index[:, keep]
+    data['user'].num_nodes = ITEMS
+    data['user'].llm_x = data['user'].llm_x[:ITEMS]
+    del data[RATES].val_edge_label_index, data[RATES].test_edge_label_index
+    return data
+
+
+@torch.no_grad()
+def turned(backbone: Module) -> Module:
+    """The same model with users and items in the other order."""
+    other = copy.deepcopy(backbone)
+    other.items_first = not backbone.items_first
+    if isinstance(backbone, Nameless):
+        other.a.weight.copy_(backbone.b.weight)
+        other.b.weight.copy_(backbone.a.weight)
+    else:
+        sizes = [USERS, ITEMS][:: 1 if other.items_first else -1]
+        second = backbone.table.weight.split(sizes)[::-1]
+        other.table.weight.copy_(torch.cat(second))
+    return other
+
+
+@pytest.mark.parametrize('num_layers', [0, 1, 3, None])
+@pytest.mark.parametrize('aligner', [DaRecAlign, RLMRecGenAlign])
+def test_order_of_rows_is_found(aligner: Any, num_layers: int | None) -> None:
+    """Users first and items first are the same model."""
+    is_square = num_layers is None
+    data = square_data() if is_square else telling_data()
+    torch.manual_seed(0)
+    first = Nameless(False) if is_square else Homogeneous(False, num_layers)
+    found = []
+    for backbone in (first, turned(first)):
+        torch.manual_seed(0)
+        model = aligner(backbone, 12)
+        torch.manual_seed(0)
+        loss, _ = model.loss(data, random_batch(data))
+        loss.backward()
+        found.append((loss, torch.rand(3), *model.eval()(data)))
+        copied = pickle.loads(pickle.dumps(model))
+        fresh = aligner(copy.deepcopy(backbone), 12)
+        fresh.load_state_dict(model.state_dict())
+        compiled = torch.compile(model, backend='eager')
+        for other in (copied, fresh.eval(), compiled):
+            for x, y in zip(other(data), model(data), strict=True):
+                torch.testing.assert_close(x, y)
+    torch.compiler.reset()
+    for x, y in zip(*found, strict=True):
+        torch.testing.assert_close(x, y)
+
+
+def test_order_of_rows_that_do_not_arrive_as_they_are() -> None:
+    """Users first, where a node's own row makes no difference to it."""
+
+    class Passed(Homogeneous):
+        def forward(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+            user, item = self.table.weight.split([USERS, ITEMS])
+            return as_graph(data).propagate(user, item)
+
+    data, backbone = telling_data(), Passed(False)
+    model = DaRecAlign(backbone, 12).eval()
+    user, item = backbone.table.weight.split([USERS, ITEMS])
+    own = model(data)
+    wanted = as_graph(data).propagate(
+        *model.injection(as_graph(data), user, item)
+    )
+    for x, y in zip(own, wanted, strict=True):
+        torch.testing.assert_close(x, y)
+
+
+def test_order_is_asked_once_and_draws_nothing() -> None:
+    calls = 0
+
+    class Noisy(Homogeneous):
+        def forward(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+            nonlocal calls
+            calls += 1
+            torch.rand(1)
+            return super().forward(data)
+
+    data = telling_data()
+    graph, model = as_graph(data), DaRecAlign(Noisy(False), 12)
+    before = torch.get_rng_state()
+    assert not model.has_items_first(graph)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert calls > 1
+    calls = 0
+    assert not model.has_items_first(graph)
+    assert calls == 0
 
 
 def test_tables_that_do_not_arrive() -> None:
@@ -232,6 +354,31 @@ def test_sparse_gradients_of_rows(aligner: Any) -> None:
         found.append([p.grad for p in model.parameters()])
     for dense, rows in zip(*found, strict=True):
         torch.testing.assert_close(dense, rows.to_dense())
+
+
+def test_tables_that_lookups_rewrite() -> None:
+    """They are left as they are, and profiles go to the output."""
+    data = telling_data()
+    model = DaRecAlign(Tables(max_norm=1.0), 12)
+    fit(model, data, epochs=2, batch_size=64, lr=0.1, progress=False)
+    own = model.model.encode(as_graph(data))
+    wanted = model.injection(as_graph(data), *own)
+    for x, y, z in zip(model(data), wanted, own, strict=True):
+        torch.testing.assert_close(x, y)
+        assert z.norm(dim=1).max() < 1.0001
+    with pytest.raises(TypeError, match="tables without 'max_norm'"):
+        RLMRecGenAlign(Tables(max_norm=1.0), 12)
+
+
+@pytest.mark.parametrize('make', [Tower, Tables])
+def test_renew_takes_the_data(make: Any) -> None:
+    data, found = data_with_features(), []
+    for convert in (as_graph, lambda data: data):
+        torch.manual_seed(0)
+        model = DaRecAlign(make(), 12)
+        model.renew(convert(data), 1, 0)
+        found.append(model.embed_profiles(data['item'].llm_x[:2]))
+    assert torch.equal(*found)
 
 
 @pytest.mark.parametrize('outer', [DaRecAlign, RLMRecGenAlign, RLMRecConAlign])

@@ -12,7 +12,9 @@ from torch_geometric.data import HeteroData
 
 from pyg_darec.as_graph import as_graph
 from pyg_darec.graph import BipartiteGraph
+from pyg_darec.nn.align import KARAlign
 from pyg_darec.nn.models.autocf import AutoCF
+from pyg_darec.nn.objectives import BCE, BPR
 from pyg_darec.train import fit
 
 
@@ -263,3 +265,12 @@ def test_interrupted_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
 def test_bad_arguments(kwargs: dict) -> None:
     with pytest.raises(ValueError, match=f"'{next(iter(kwargs))}'"):
         AutoCF(3, 3, **kwargs)
+
+
+def test_has_no_other_objective() -> None:
+    model = AutoCF(3, 4, 8)
+    with pytest.raises(AttributeError, match=r"'AutoCF' has.*\(got BCE\(\)\)"):
+        model.objective = BCE()
+    assert model.objective == BPR()
+    with pytest.raises(AttributeError, match='cannot be replaced'):
+        KARAlign(model, 12).objective = BCE()

@@ -1,12 +1,22 @@
 import pickle
+import warnings
+from typing import Any
 
 import pytest
 import torch
 from conformance.graphs import METADATA, RATES, random_batch, random_data
 from torch import Tensor
-from torch.nn import Embedding, Linear, Module
+from torch.nn import DataParallel, Embedding, Linear, Module
 from torch_geometric.data import HeteroData
-from torch_geometric.nn import GraphSAGE, HeteroConv, SAGEConv, to_hetero
+from torch_geometric.nn import (
+    GAT,
+    GATConv,
+    GraphConv,
+    GraphSAGE,
+    HeteroConv,
+    SAGEConv,
+    to_hetero,
+)
 from torch_geometric.nn import LightGCN as PyGLightGCN
 
 from pyg_darec.as_graph import as_graph
@@ -20,6 +30,8 @@ from pyg_darec.nn.align import (
     RLMRecGenAlign,
 )
 from pyg_darec.nn.models import ForeignModel, LightGCN, as_recommender
+from pyg_darec.retrieval import compute_embeddings
+from pyg_darec.train import fit
 
 
 class Plain(Module):
@@ -116,7 +128,99 @@ def test_stored_reverse_edges_are_not_used() -> None:
     leaky = data.clone()
     everything = torch.cartesian_prod(torch.arange(20), torch.arange(30)).t()
     leaky['item', 'rev_rates', 'user'].edge_index = everything
-    assert torch.equal(model(leaky)[0], user)
+    with pytest.warns(UserWarning, match=r"'bidirectional'.*of 600 that are"):
+        assert torch.equal(model(leaky)[0], user)
+
+
+@pytest.mark.parametrize('has_held_out', [False, True])
+def test_stored_reverse_edges_that_lose_nothing(has_held_out: bool) -> None:
+    data = data_with_features()
+    pairs = [data[RATES].edge_index]
+    if has_held_out:
+        pairs += [data[RATES][f'{s}_edge_label_index'] for s in ('val', 'test')]
+    data['item', 'rev_rates', 'user'].edge_index = torch.cat(pairs, 1).flip(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        as_recommender(Hetero())(data)
+
+
+def test_sampled_in_one_direction() -> None:
+    """As many edges of each; told once for one and the same graph."""
+    data = data_with_features()
+    del data[RATES].val_edge_label_index, data[RATES].test_edge_label_index
+    edge_index = data[RATES].edge_index
+    data[RATES].edge_index = edge_index[:, ::2].clone()
+    data['item', 'rev_rates', 'user'].edge_index = edge_index[:, 1::2].flip(0)
+    model = as_recommender(Hetero())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        for _ in range(3):
+            model.loss(data, random_batch(data))
+    assert len(caught) == 1
+    assert "subgraph_type='bidirectional'" in str(caught[0].message)
+
+
+EDGE_HELP = r'pass embed=callable.*\(got '
+
+
+class OnEdges(Module):
+    """What :func:`to_hetero` is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = GraphConv((-1, -1), 5)
+
+    def forward(self, x, edge_index, edge_weight=None):  # type: ignore[no-untyped-def]
+        return self.conv(x, edge_index, edge_weight)
+
+
+class OnRequiredEdges(OnEdges):
+    def forward(self, x, edge_index, edge_weight):  # type: ignore[no-untyped-def]
+        return self.conv(x, edge_index, edge_weight)
+
+
+class HeteroOnEdges(Hetero):
+    def forward(self, x_dict, edge_index_dict, edge_weight_dict=None):  # type: ignore[no-untyped-def]
+        return self.conv(x_dict, edge_index_dict)
+
+
+def with_edge_dim() -> Module:
+    return GATConv((-1, -1), 5, edge_dim=1, add_self_loops=False)
+
+
+@pytest.mark.parametrize(
+    'make',
+    [
+        lambda: to_hetero(OnRequiredEdges(), METADATA),
+        lambda: HeteroConv({edge: with_edge_dim() for edge in METADATA[1]}),
+        lambda: to_hetero(
+            GAT((-1, -1), 5, 1, edge_dim=1, add_self_loops=False), METADATA
+        ),
+    ],
+    ids=['required', 'HeteroConv', 'GAT'],
+)
+def test_edge_attributes_that_are_not_passed(make: Any) -> None:
+    with pytest.raises(TypeError, match=EDGE_HELP):
+        as_recommender(make())
+
+
+@pytest.mark.parametrize(
+    'make',
+    [lambda: to_hetero(OnEdges(), METADATA), HeteroOnEdges],
+    ids=['to_hetero', 'own'],
+)
+def test_optional_edge_attributes(make: Any) -> None:
+    """Refused where the data has them."""
+    data = data_with_features()
+    model = as_recommender(make())
+    assert model(data)[0].shape == (30, 5)
+    num_edges = data[RATES].edge_index.size(1)
+    data[RATES].edge_weight = torch.rand(num_edges)
+    with pytest.raises(TypeError, match=r"takes 'edge_weight'.*pass embed="):
+        model(data)
+    # The layers of this one take none.
+    sage = to_hetero(GraphSAGE((-1, -1), 5, num_layers=2), METADATA)
+    assert as_recommender(sage)(data)[0].shape == (30, 5)
 
 
 def test_embed() -> None:
@@ -192,8 +296,10 @@ def test_renew_and_reset_are_passed_on() -> None:
             seen.append((epoch, step))
 
     model = as_recommender(Renewing())
-    model.renew(as_graph(random_data()), 3, 1)
-    assert seen == [(3, 1)]
+    data = random_data()
+    model.renew(as_graph(data), 3, 1)
+    model.renew(data, 3, 2)
+    assert seen == [(3, 1), (3, 2)]
     before = model.model.users.weight.clone()
     model.reset_parameters()
     assert not torch.equal(model.model.users.weight, before)
@@ -295,6 +401,36 @@ def test_get_embedding_of_another_kind() -> None:
     assert as_recommender(Named())(random_data())[0].shape == (30, 6)
 
 
+class SideBySide(Module):
+    """Layers side by side: wider than its attribute says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding_dim = 6
+        self.embedding = Embedding(50, 6)
+
+    def get_embedding(self, edge_index):  # type: ignore[no-untyped-def]
+        return self.embedding.weight.repeat(1, 2)
+
+
+@pytest.mark.parametrize(
+    'align',
+    [
+        DaRecAlign,
+        lambda model, dim: DaRecAlign(model, dim, preset='paper'),
+        RLMRecConAlign,
+        RLMRecGenAlign,
+        KARAlign,
+        CTRLAlign,
+        ControlRecAlign,
+    ],
+)
+def test_get_embedding_of_another_width(align: Any) -> None:
+    data, model = random_data(), align(SideBySide(), 12)
+    model.loss(data, random_batch(data))
+    assert model(data)[0].size(1) >= 12
+
+
 def test_width_is_not_guessed_from_attributes() -> None:
     model = Plain()
     model.embedding_dim = 6
@@ -328,3 +464,36 @@ def test_can_be_pickled() -> None:
 def test_embed_that_is_not_callable() -> None:
     with pytest.raises(TypeError, match=r"'embed' needs.*\(got 'str'\)"):
         as_recommender(Plain(), embed='forward')  # type: ignore[arg-type]
+
+
+def aligned() -> DaRecAlign:
+    return DaRecAlign(LightGCN.from_data(random_data(), 6), 12)
+
+
+@pytest.mark.parametrize(
+    'make', [aligned, lambda: PyGLightGCN(50, 6, 2), Contract, Hetero]
+)
+@pytest.mark.parametrize(
+    'wrap',
+    [
+        DataParallel,
+        lambda model: torch.compile(model, backend='eager'),
+        lambda model: DataParallel(torch.compile(model, backend='eager')),
+    ],
+    ids=['DataParallel', 'compile', 'both'],
+)
+def test_inside_of_what_torch_wraps(make: Any, wrap: Any) -> None:
+    data, model = data_with_features(), make()
+    expected = compute_embeddings(model, data)
+    wrapped = wrap(model)
+    if isinstance(model, DaRecAlign):
+        assert as_recommender(wrapped) is model
+    for x, y in zip(compute_embeddings(wrapped, data), expected, strict=True):
+        torch.testing.assert_close(x, y)
+    fit(wrapped, data, epochs=1, batch_size=64, progress=False)
+    torch.compiler.reset()
+
+
+def test_torch_wrapping_what_cannot_be_wrapped() -> None:
+    with pytest.raises(TypeError, match=r"'Plain' cannot be wrapped as it is"):
+        as_recommender(DataParallel(Plain()))
