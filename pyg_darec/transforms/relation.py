@@ -1,8 +1,10 @@
 """What several transforms ask of a graph and of one of its relations."""
 
+import warnings
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -71,6 +73,38 @@ def check_relation(data: HeteroData, edge_type: EdgeType) -> tuple[int, int]:
 
 def held_out_keys(data: HeteroData, edge_type: EdgeType) -> list[str]:
     return [k for k in data[edge_type] if k.endswith('edge_label_index')]
+
+
+def check_other_relations(
+    data: HeteroData, edge_type: EdgeType, held_out: Tensor, num_items: int
+) -> None:
+    r"""Raises a :class:`ValueError` if a relation in the other direction holds
+    pairs that are held out, as numbers :math:`u I + i`, and warns if another
+    one in the same direction does.
+    """
+    indices = data.collect('edge_index', allow_empty=True)
+    for relation, index in indices.items():
+        if relation == edge_type:
+            continue
+        if is_reverse := relation[::2] == edge_type[::-2]:
+            index = index.flip(0)
+        elif relation[::2] != edge_type[::2]:
+            continue
+        user, item = index.cpu().long()
+        count = int(torch.isin(held_out, user * num_items + item).sum())
+        if count == 0:
+            continue
+        where = f'{relation} would show held-out pairs of {edge_type}'
+        got = f'(got {count} of {held_out.numel()} pairs)'
+        if is_reverse:
+            raise ValueError(
+                f"{where} to a model; split before 'ToUndirected', or "
+                f'remove the relation {got}'
+            )
+        warnings.warn(
+            f'{where} to a model that reads it; remove it, unless its '
+            f'pairs are known before they are to be recommended {got}'
+        )
 
 
 def keep_edges(data: HeteroData, edge_type: EdgeType, index: Tensor) -> None:

@@ -18,6 +18,7 @@ from pyg_darec.transforms.grouping import (
 )
 from pyg_darec.transforms.relation import (
     check_hetero,
+    check_other_relations,
     check_relation,
     held_out_keys,
     take,
@@ -144,7 +145,8 @@ class SplitInteractions(BaseTransform):
         else:
             part = self._temporal(user, item, time[kept])
 
-        self._check_others(data, pair[kept][part > TRAIN], num_items)
+        held_out = pair[kept][part > TRAIN]
+        check_other_relations(data, self.edge_type, held_out, num_items)
         splits = {'': TRAIN, 'val_': VAL, 'test_': TEST}
         index = {k: kept[part == number] for k, number in splits.items()}
         for key in store.edge_attrs():
@@ -252,34 +254,6 @@ class SplitInteractions(BaseTransform):
             raise ValueError(
                 f'{self.edge_type} leaves nothing to train on (got 0 '
                 'interactions)'
-            )
-
-    def _check_others(
-        self, data: HeteroData, held_out: Tensor, num_items: int
-    ) -> None:
-        """That no other relation holds the pairs that are held out."""
-        indices = data.collect('edge_index', allow_empty=True)
-        for relation, index in indices.items():
-            if relation == self.edge_type:
-                continue
-            if is_reverse := relation[::2] == self.edge_type[::-2]:
-                index = index.flip(0)
-            elif relation[::2] != self.edge_type[::2]:
-                continue
-            user, item = index.cpu().long()
-            count = int(torch.isin(held_out, user * num_items + item).sum())
-            if count == 0:
-                continue
-            where = f'{relation} would show held-out pairs of {self.edge_type}'
-            got = f'(got {count} of {held_out.numel()} pairs)'
-            if is_reverse:
-                raise ValueError(
-                    f"{where} to a model; split before 'ToUndirected', or "
-                    f'remove the relation {got}'
-                )
-            warnings.warn(
-                f'{where} to a model that reads it; remove it, unless its '
-                f'pairs are known before they are to be recommended {got}'
             )
 
     def _warn_if_empty(self, index: dict[str, Tensor]) -> None:

@@ -94,20 +94,16 @@ def input_tables(
         name: attrgetter(name)(model) for name in model.embedding_names()
     }
     found = list(tables.values())
-    sizes, wanted = (
-        [x.size(0) for x in found],
-        [graph.num_users, graph.num_items],
-    )
+    sizes = [x.size(0) for x in found]
+    wanted = [graph.num_users, graph.num_items]
     if sizes not in (wanted, wanted[::-1], [graph.num_nodes]):
         return None
     is_tied = len(found) == 2 and found[0] is found[1]
     is_even = found[0].size(1) == found[-1].size(1)
     if is_tied or not is_even:
         return None
-    if sizes == wanted[::-1] != wanted:
-        is_flipped = True
-    elif sizes == wanted != wanted[::-1]:
-        is_flipped = False
+    if len(found) == 2 and wanted != wanted[::-1]:  # sizes tell
+        is_flipped = sizes != wanted
     else:
         is_flipped = _is_flipped(model, graph, tables)
     if is_flipped:

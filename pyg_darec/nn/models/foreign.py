@@ -3,15 +3,12 @@
 import inspect
 import warnings
 from collections.abc import Callable
-from operator import attrgetter
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 from torch.nn import DataParallel, Module
 from torch.nn.parallel import DistributedDataParallel
-from torch.nn.parameter import is_lazy
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import HeteroConv, LightGCN
 
@@ -22,8 +19,7 @@ from pyg_darec.nn.models.embed_hetero import (
     EmbedHetero,
     check_edge_dim,
 )
-from pyg_darec.nn.models.item_order import has_items_first
-from pyg_darec.nn.modes import evaluating
+from pyg_darec.nn.models.item_order import find_order
 from pyg_darec.nn.recommender import Recommender, Step
 from pyg_darec.nn.wrapper import Wrapper
 
@@ -150,43 +146,8 @@ class ForeignModel(Wrapper):
         if self.embed is _embed_homogeneous:
             return False
         if self._has_items_first is None:
-            self._has_items_first = self._find_order(graph)
+            self._has_items_first = find_order(self, graph)
         return self._has_items_first
-
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
-    @torch.inference_mode(False)
-    def _find_order(self, graph: BipartiteGraph) -> bool:
-        names = self.embedding_names()
-        tables = [attrgetter(name)(self).detach() for name in names]
-        # One step for all rows, about as long as they are.
-        generator = torch.Generator().manual_seed(0)
-        step = torch.randn(tables[0].size(1), generator=generator)
-        length = float(tables[0].square().mean().sqrt()) or 1.0
-        step = length * step.to(tables[0])
-
-        def change(is_moved: Tensor) -> tuple[Tensor, Tensor]:
-            parts = is_moved.to(step.device).split([len(x) for x in tables])
-            moved = {
-                name: x + part[:, None] * step
-                for name, x, part in zip(names, tables, parts, strict=True)
-            }
-            after = functional_call(self, moved, (graph,))
-            user, item = (
-                (x - y).float().norm(dim=1).cpu()
-                for x, y in zip(after, before, strict=True)
-            )
-            return user, item
-
-        # The random numbers of training are what they would be without this,
-        # and so are widths that are open, which draw some.
-        is_open = any(is_lazy(param) for param in self.parameters())
-        devices = [graph.device] if graph.device.type == 'cuda' else []
-        with (
-            evaluating(self),
-            torch.random.fork_rng(devices, enabled=not is_open),
-        ):
-            before = self.encode(graph)
-            return has_items_first(graph.num_users, graph.num_items, change)
 
     def __repr__(self) -> str:
         return f'{self.__class__.__name__}({type(self.model).__name__})'

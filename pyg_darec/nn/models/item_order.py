@@ -2,9 +2,16 @@
 
 import math
 from collections.abc import Callable
+from operator import attrgetter
 
 import torch
 from torch import Tensor
+from torch.func import functional_call
+from torch.nn.parameter import is_lazy
+
+from pyg_darec.graph import BipartiteGraph
+from pyg_darec.nn.modes import evaluating
+from pyg_darec.nn.recommender import Recommender
 
 Pair = tuple[Tensor, Tensor]  # of users and of items
 
@@ -15,7 +22,46 @@ _CLEAR = 6 * math.sqrt(_MAX_PROBES)
 _TINY = 1e-30
 
 
-def has_items_first(
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+@torch.inference_mode(False)
+def find_order(model: Recommender, graph: BipartiteGraph) -> bool:
+    r"""Whether items come before users in the input embeddings of a model, by
+    what it makes of changes of them; in evaluation mode, and without gradients.
+    """
+    names = model.embedding_names()
+    tables = [attrgetter(name)(model).detach() for name in names]
+    # One step for all rows, about as long as they are.
+    generator = torch.Generator().manual_seed(0)
+    step = torch.randn(tables[0].size(1), generator=generator)
+    length = float(tables[0].square().mean().sqrt()) or 1.0
+    step = length * step.to(tables[0])
+
+    def change(is_moved: Tensor) -> tuple[Tensor, Tensor]:
+        parts = is_moved.to(step.device).split([len(x) for x in tables])
+        moved = {
+            name: x + part[:, None] * step
+            for name, x, part in zip(names, tables, parts, strict=True)
+        }
+        after = functional_call(model, moved, (graph,))
+        user, item = (
+            (x - y).float().norm(dim=1).cpu()
+            for x, y in zip(after, before, strict=True)
+        )
+        return user, item
+
+    # The random numbers of training are what they would be without this,
+    # and so are widths that are open, which draw some.
+    is_open = any(is_lazy(param) for param in model.parameters())
+    devices = [graph.device] if graph.device.type == 'cuda' else []
+    with (
+        evaluating(model),
+        torch.random.fork_rng(devices, enabled=not is_open),
+    ):
+        before = model.encode(graph)
+        return _has_items_first(graph.num_users, graph.num_items, change)
+
+
+def _has_items_first(
     num_users: int, num_items: int, change: Callable[[Tensor], Pair]
 ) -> bool:
     r"""Whether items come before users in the rows of a model's input
