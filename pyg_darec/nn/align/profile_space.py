@@ -1,4 +1,5 @@
 import warnings
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -21,6 +22,8 @@ from pyg_darec.nn.functional import unit_rows
 _OF_USERS = 0.5
 # The number of principal components in which what is in common is sought.
 _COMPONENTS = 256
+# Numbers of profiles that are centred at once, 32 MiB of float32.
+_BLOCK = 1 << 23
 _UNKNOWN = -1.0
 _ROUNDING = 1e-3
 
@@ -121,11 +124,11 @@ class ProfileSpace(Module):
         is_new = is_first or (self.training and not self.knows(graph))
         if is_new:
             self._fit_components(graph)
+            pair, blind = self._project(graph, self.basis, self._blind_basis())
+            self._fit_trust(graph, pair, blind)
         else:
             self._check_complete(graph)
-        pair = self._project(graph, self.basis)
-        if is_new:
-            self._fit_trust(graph, pair)
+            (pair,) = self._project(graph, self.basis)
         if self.trust.max() <= 0:
             return None
         pair = self._mix(graph, *pair)
@@ -167,25 +170,31 @@ class ProfileSpace(Module):
         gram = self.basis.new_zeros(2 * self.basis.shape[:1])
         for n, kind in enumerate(KINDS):
             if kind in graph.llm_x:
-                x = unit_rows(graph.llm_x[kind].to(self.basis.dtype))
-                count = x.any(dim=-1).sum().clamp(min=1)
-                self.center[n] = x.sum(dim=0) / count
-                x = self._centred(graph, n)
-                gram += x.t() @ x / count
+                count = graph.llm_x[kind].any(dim=-1).sum().clamp(min=1)
+                for _, x in self._parts(graph, kind):
+                    self.center[n] += x.sum(dim=0)
+                self.center[n] /= count
+                for _, x in self._centred(graph, kind):
+                    gram += x.t() @ x / count
         # Ascending, and all of them: as exact as the profiles are.
         wide = torch.promote_types(gram.dtype, torch.float32)
         _, vectors = torch.linalg.eigh(gram.to(wide))
         self.basis.copy_(vectors[:, -self.basis.size(1) :].flip(dims=[1]))
 
-    def _fit_trust(self, graph: BipartiteGraph, pair: Pair) -> None:
+    def _blind_basis(self) -> Tensor:
+        """As many directions as trust is measured by, chosen without a look."""
+        generator = torch.Generator().manual_seed(0)
+        shape = self.basis.size(0), self.rank
+        return torch.randn(shape, generator=generator).to(self.basis)
+
+    def _fit_trust(
+        self, graph: BipartiteGraph, pair: Pair, blind: Pair
+    ) -> None:
         # The first ones tell as much, and are propagated many times. They tell
         # of interactions if the profiles of either side do.
         r = self.rank
         main = pair[0][:, :r], pair[1][:, :r]
-        generator = torch.Generator().manual_seed(0)
-        blind = torch.randn(self.basis.size(0), r, generator=generator)
-        blind = blind.to(self.basis)
-        trust = trust_in(graph, main, self._project(graph, blind))
+        trust = trust_in(graph, main, blind)
         is_known = [kind in graph.llm_x for kind in KINDS]
         known = torch.tensor(is_known, device=trust.device)
         self.trust.copy_(trust.where(known, _UNKNOWN))
@@ -208,16 +217,42 @@ class ProfileSpace(Module):
             if found is not None:
                 self.canonical[n] = found
 
-    def _project(self, graph: BipartiteGraph, basis: Tensor) -> Pair:
-        # One after the other: centred profiles are as large as profiles.
-        return self._centred(graph, 0) @ basis, self._centred(graph, 1) @ basis
+    def _project(self, graph: BipartiteGraph, *bases: Tensor) -> list[Pair]:
+        """Centred profiles of users and of items on each basis."""
+        sizes = graph.num_users, graph.num_items
+        pairs = [
+            (
+                basis.new_zeros(sizes[0], basis.size(1)),
+                basis.new_zeros(sizes[1], basis.size(1)),
+            )
+            for basis in bases
+        ]
+        for n, kind in enumerate(KINDS):
+            for rows, x in self._centred(graph, kind):
+                for basis, pair in zip(bases, pairs, strict=True):
+                    torch.mm(x, basis, out=pair[n][rows])
+        return pairs
 
-    def _centred(self, graph: BipartiteGraph, n: int) -> Tensor:
-        size = (graph.num_users, graph.num_items)[n]
-        if KINDS[n] not in graph.llm_x:
-            return self.basis.new_zeros(size, self.basis.size(0))
-        x = unit_rows(graph.llm_x[KINDS[n]].to(self.basis.dtype))
-        return unit(x - self.center[n] * x.any(dim=-1, keepdim=True))
+    def _centred(
+        self, graph: BipartiteGraph, kind: str
+    ) -> Iterator[tuple[slice, Tensor]]:
+        center = self.center[KINDS.index(kind)]
+        for rows, x in self._parts(graph, kind):
+            yield rows, unit(x - center * x.any(dim=-1, keepdim=True))
+
+    def _parts(
+        self, graph: BipartiteGraph, kind: str
+    ) -> Iterator[tuple[slice, Tensor]]:
+        """Profiles of unit length, some rows at a time: all of them would be
+        as large as the profiles again.
+        """
+        if kind not in graph.llm_x:
+            return
+        x = graph.llm_x[kind]
+        step = max(_BLOCK // x.size(1), 1)
+        for start in range(0, x.size(0), step):
+            rows = slice(start, start + step)
+            yield rows, unit_rows(x[rows].to(self.basis.dtype))
 
     def _mix(
         self, graph: BipartiteGraph, user: Tensor, item: Tensor

@@ -16,7 +16,7 @@ from torch_geometric.data import HeteroData
 from pyg_darec import fit
 from pyg_darec.as_graph import as_graph
 from pyg_darec.graph import BipartiteGraph
-from pyg_darec.nn.align import DaRecAlign, injection
+from pyg_darec.nn.align import DaRecAlign, injection, profile_space
 from pyg_darec.nn.models import (
     DCCF,
     NCL,
@@ -460,6 +460,41 @@ def test_profiles_are_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert not torch.equal(model(data)[1], after)
     assert len(calls) == 6
+
+
+def test_profiles_are_prepared_in_full_precision() -> None:
+    """Also where the first step runs in mixed precision."""
+    data, found = telling_data(), []
+    for is_mixed in (False, True):
+        torch.manual_seed(0)
+        model = make(data)
+        with torch.autocast('cpu', torch.bfloat16, enabled=is_mixed):
+            model(data)
+        assert model.injection is not None
+        profiles = model.injection.prepare(as_graph(data))
+        found.append([model.injection.scale, *(p.x for p in profiles.values())])
+    for got, expected in zip(found[1], found[0], strict=True):
+        assert torch.equal(got, expected)
+
+
+@pytest.mark.parametrize('block', [1, 84])
+def test_profiles_are_read_a_few_at_a_time(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One, or seven of width 12, which divides no number of them."""
+    data = telling_data()
+    data['user'].llm_x[::4] = 0
+    data['item'].llm_x[3] = 0
+    found = []
+    for size in (profile_space._BLOCK, block):
+        monkeypatch.setattr(profile_space, '_BLOCK', size)
+        torch.manual_seed(0)
+        model = make(data).double()
+        pair = model(data)
+        assert model.injection is not None
+        found.append([*pair, *model.injection.space.buffers()])
+    for got, expected in zip(found[1], found[0], strict=True):
+        assert torch.allclose(got.abs(), expected.abs(), atol=1e-7)
 
 
 @pytest.mark.parametrize('scale', [2.0**-66, 2.0**66])
