@@ -6,6 +6,7 @@ from torch import Tensor
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.align.canonical import propagate_one_side
 from pyg_darec.nn.functional import normalize
+from pyg_darec.nn.functional.blocks import row_blocks
 
 KINDS = 'user', 'item'
 
@@ -23,18 +24,24 @@ def company(plain: BipartiteGraph, kind: str, x: Tensor) -> Tensor:
     """
     # The direction of a sum is that of the mean.
     there = 1 - KINDS.index(kind)
-    parts = [
-        propagate_one_side(plain, **{kind: part})[there]
-        for part in x.split(_CHUNK, dim=1)
-    ]
-    return directions(torch.cat(parts, dim=1))
+    size = plain.num_items if kind == 'user' else plain.num_users
+    total = x.new_empty(size, x.size(1))
+    parts = x.split(_CHUNK, dim=1), total.split(_CHUNK, dim=1)
+    for part, out in zip(*parts, strict=True):
+        out.copy_(propagate_one_side(plain, **{kind: part})[there])
+    return directions(total)
 
 
 def directions(x: Tensor) -> Tensor:
     r"""Rows of unit length, less their mean, and of unit length again."""
-    x = normalize(x)
+    total, out = x.new_zeros(x.size(1)), torch.empty_like(x)
+    for rows in row_blocks(x):
+        total += normalize(x[rows]).sum(dim=0)
     known = x.any(dim=-1, keepdim=True)
-    return unit((x - x.sum(dim=0) / known.sum().clamp(min=1)) * known)
+    mean = total / known.sum().clamp(min=1)
+    for rows in row_blocks(x):
+        out[rows] = unit((normalize(x[rows]) - mean) * known[rows])
+    return out
 
 
 def unit(x: Tensor) -> Tensor:

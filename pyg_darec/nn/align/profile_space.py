@@ -17,13 +17,12 @@ from pyg_darec.nn.align.company import (
 from pyg_darec.nn.align.profile_scale import Pair
 from pyg_darec.nn.align.trust import trust_in
 from pyg_darec.nn.functional import unit_rows
+from pyg_darec.nn.functional.blocks import row_blocks
 
 # What the profiles of its users count in that of an item, beside its own.
 _OF_USERS = 0.5
 # The number of principal components in which what is in common is sought.
 _COMPONENTS = 256
-# Numbers of profiles that are centred at once, 32 MiB of float32.
-_BLOCK = 1 << 23
 _UNKNOWN = -1.0
 _ROUNDING = 1e-3
 
@@ -123,9 +122,7 @@ class ProfileSpace(Module):
         is_first = bool(self.trust.max() == _UNKNOWN)
         is_new = is_first or (self.training and not self.knows(graph))
         if is_new:
-            self._fit_components(graph)
-            pair, blind = self._project(graph, self.basis, self._blind_basis())
-            self._fit_trust(graph, pair, blind)
+            pair = self._fit(graph)
         else:
             self._check_complete(graph)
             (pair,) = self._project(graph, self.basis)
@@ -164,6 +161,13 @@ class ProfileSpace(Module):
                     f"data['{kind}'].llm_x, with rows of zeros for {kind}s "
                     'that have none (got none)'
                 )
+
+    def _fit(self, graph: BipartiteGraph) -> Pair:
+        """Finds components and trust, and returns the former."""
+        self._fit_components(graph)
+        pair, blind = self._project(graph, self.basis, self._blind_basis())
+        self._fit_trust(graph, pair, blind)
+        return pair
 
     def _fit_components(self, graph: BipartiteGraph) -> None:
         self.center.zero_()
@@ -249,9 +253,7 @@ class ProfileSpace(Module):
         if kind not in graph.llm_x:
             return
         x = graph.llm_x[kind]
-        step = max(_BLOCK // x.size(1), 1)
-        for start in range(0, x.size(0), step):
-            rows = slice(start, start + step)
+        for rows in row_blocks(x):
             yield rows, unit_rows(x[rows].to(self.basis.dtype))
 
     def _mix(
@@ -259,6 +261,7 @@ class ProfileSpace(Module):
     ) -> tuple[Tensor, Tensor]:
         share = self.trust.clamp(min=0) / self.trust.max()
         plain = unweighted(graph, user.dtype)
-        user = share[0] * user + share[1] * company(plain, 'item', item)
-        item = share[1] * item + _OF_USERS * company(plain, 'user', user)
+        # In place, as each may be as large as what memory is left.
+        user.mul_(share[0]).add_(company(plain, 'item', item).mul_(share[1]))
+        item.mul_(share[1]).add_(company(plain, 'user', user).mul_(_OF_USERS))
         return directions(user), directions(item)

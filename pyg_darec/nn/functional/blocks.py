@@ -1,4 +1,4 @@
-"""A matrix of all pairs, in parts."""
+"""Matrices of all pairs, or with copies, in parts."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,8 @@ from torch import Tensor
 # keep a GPU busy; but never so few rows that products with them are slow.
 _BLOCK = {'cpu': 1 << 20, 'cuda': 1 << 24}
 _MIN_ROWS = 64
+# Values that are copied at once, 32 MiB of float32.
+_VALUES = 1 << 23
 
 
 def blocks(row: Tensor, col: Tensor) -> Iterator[slice]:
@@ -18,4 +20,13 @@ def blocks(row: Tensor, col: Tensor) -> Iterator[slice]:
     size = max(block // max(col.size(0), 1), _MIN_ROWS)
     size -= size % _MIN_ROWS
     for start in range(0, row.size(0), size):
+        yield slice(start, start + size)
+
+
+def row_blocks(x: Tensor) -> Iterator[slice]:
+    r"""Slices of the rows of :obj:`x`, for what would otherwise need copies as
+    large as all of it.
+    """
+    size = max(_VALUES // max(x.size(1), 1), 1)
+    for start in range(0, x.size(0), size):
         yield slice(start, start + size)

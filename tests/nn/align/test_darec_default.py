@@ -16,7 +16,8 @@ from torch_geometric.data import HeteroData
 from pyg_darec import fit
 from pyg_darec.as_graph import as_graph
 from pyg_darec.graph import BipartiteGraph
-from pyg_darec.nn.align import DaRecAlign, injection, profile_space
+from pyg_darec.nn.align import DaRecAlign, injection
+from pyg_darec.nn.functional import blocks
 from pyg_darec.nn.models import (
     DCCF,
     NCL,
@@ -486,8 +487,8 @@ def test_profiles_are_read_a_few_at_a_time(
     data['user'].llm_x[::4] = 0
     data['item'].llm_x[3] = 0
     found = []
-    for size in (profile_space._BLOCK, block):
-        monkeypatch.setattr(profile_space, '_BLOCK', size)
+    for size in (blocks._VALUES, block):
+        monkeypatch.setattr(blocks, '_VALUES', size)
         torch.manual_seed(0)
         model = make(data).double()
         pair = model(data)
