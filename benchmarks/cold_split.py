@@ -1,14 +1,18 @@
 """Users or items that a model never sees, and how well they are ranked."""
 
+import copy
 from typing import NamedTuple, get_args
 
 import torch
 from accuracy_runs import mean_of_items
 from torch import Tensor
 
-from pyg_darec.graph import BipartiteGraph
+from pyg_darec.as_graph import as_graph
+from pyg_darec.graph import EDGE_TYPE, BipartiteGraph
 from pyg_darec.metrics import ranking_metrics
+from pyg_darec.profiles.hash_split import PROFILE_SPLIT
 from pyg_darec.retrieval.nodes import Kind
+from pyg_darec.transforms import HoldOutNodes
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -47,42 +51,22 @@ def hold_out(
     training interactions, which are not ranked, and the other ones are looked
     for.
     """
-    axis = KINDS.index(kind)
-    num = (graph.num_users, graph.num_items)[axis]
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(num, generator=generator)
-    num_cold = max(int(share * num), 1)
-    cold, warm = order[:num_cold], order[num_cold:].sort().values
-
-    def among(pairs: Tensor, nodes: Tensor) -> Tensor:
-        """The pairs of these nodes, which are numbered anew."""
-        place = torch.full((num,), -1)
-        place[nodes] = torch.arange(nodes.numel())
-        rows = list(pairs)
-        rows[axis] = place[pairs[axis]]
-        return torch.stack(rows)[:, rows[axis] >= 0]
-
-    pairs = among(graph.edge_index, warm)
-    llm_x = {**graph.llm_x, kind: graph.llm_x[kind][warm]}
+    data = copy.copy(graph.source)
+    assert data is not None
     if kind == 'item':
-        llm_x['user'] = mean_of_items(pairs, graph.num_users, llm_x['item'])
-    sizes = [graph.num_users, graph.num_items]
-    sizes[axis] = warm.numel()
-    rest = BipartiteGraph(
-        pairs,
-        *sizes,
-        llm_x=llm_x,
-        edge_label_index={'val': among(graph.edge_label_index['val'], warm)},
-    )
-
-    held_out = list(graph.edge_label_index.values())
-    seen = among(graph.edge_index, cold)
+        data['user'].num_nodes = graph.num_users
+        for name in ('llm_x', PROFILE_SPLIT):
+            data['user'].pop(name, None)
+    warm, cold = HoldOutNodes(kind, share, seed)(data)
     if kind == 'item':
-        held_out, seen = [graph.edge_index, *held_out], seen[:, :0]
-    label = among(torch.cat(held_out, dim=1), cold).unique(dim=1)
-    if kind == 'item':
-        label = label[:, rest.user_degree[label[0]] > 0]
-    return Split(kind, rest, graph.llm_x[kind][cold], label, seen)
+        warm['user'].llm_x = mean_of_items(
+            warm[EDGE_TYPE].edge_index, graph.num_users, warm['item'].llm_x
+        )
+    # Nothing that is chosen is to know of them.
+    warm[EDGE_TYPE].pop('test_edge_label_index', None)
+    pairs = cold[EDGE_TYPE]
+    label, seen = pairs.test_edge_label_index, pairs.edge_index
+    return Split(kind, as_graph(warm), cold[kind].llm_x, label, seen)
 
 
 def recall(score: Tensor, split: Split, k: int = 20) -> float:

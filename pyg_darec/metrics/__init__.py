@@ -6,6 +6,7 @@ from pyg_darec.metrics.evaluate import (
     evaluate_embeddings,
     evaluate_per_user,
 )
+from pyg_darec.metrics.evaluate_cold import evaluate_cold
 from pyg_darec.metrics.ranking import clean_ranking, ranking_metrics
 from pyg_darec.metrics.significance import Comparison, compare, holm
 
@@ -15,6 +16,7 @@ __all__ = [
     'clean_ranking',
     'compare',
     'evaluate',
+    'evaluate_cold',
     'evaluate_embeddings',
     'evaluate_per_user',
     'holm',

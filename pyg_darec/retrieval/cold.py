@@ -1,6 +1,6 @@
 """Users and items without interactions, by their profiles alone."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -82,9 +82,9 @@ def recommend_cold(
             of :obj:`data`, or another argument is out of range.
     """
     graph = as_graph(data)
-    embed = _embedder(model)
+    _check_embedder(model)
     _, item = compute_embeddings(model, data)
-    user = _embed(embed, graph, item, llm_x, 'user', 'llm_x')
+    user = embed_new(model, graph, item, llm_x, 'user', 'llm_x')
     item = append_items(model, graph, item, new_items)
     return rank_candidates(user, item, k, allow=allow, deny=deny)
 
@@ -98,29 +98,32 @@ def append_items(
     r"""The embeddings of items, with those of new ones after them."""
     if new_items is None:
         return item
-    embed = _embedder(model)
-    new = _embed(embed, graph, item, new_items, 'item', 'new_items')
+    new = embed_new(model, graph, item, new_items, 'item', 'new_items')
     return torch.cat([item, new.to(item.dtype)])
 
 
-def _embedder(model: torch.nn.Module) -> Any:
+def _check_embedder(model: torch.nn.Module) -> None:
     if not isinstance(model, ProfileEmbedder):
         raise TypeError(
             f"'{type(model).__name__}' cannot embed users or items that it "
             "was not trained on; wrap it in 'DaRecAlign', or give it a method "
             "'embed_profiles(llm_x, kind)' (got no such method)"
         )
-    return model
 
 
-def _embed(
-    model: Any,
+def embed_new(
+    model: torch.nn.Module,
     graph: BipartiteGraph,
     item: Tensor,
     llm_x: Tensor | NDArray[Any],
     kind: Kind,
     name: str,
 ) -> Tensor:
+    r"""What a model makes of the profiles of new users or items, checked;
+    :obj:`item` are embeddings of known items, :obj:`name` is the argument that
+    errors speak of.
+    """
+    _check_embedder(model)
     if isinstance(llm_x, np.ndarray):  # as encoders give them
         llm_x = torch.from_numpy(llm_x)
     num = llm_x.size(0) if isinstance(llm_x, Tensor) and llm_x.dim() else 0
@@ -133,7 +136,7 @@ def _embed(
             f'(got {x.size(1)})'
         )
     with evaluating(model):
-        out: Tensor = model.embed_profiles(x, kind)
+        out: Tensor = cast(ProfileEmbedder, model).embed_profiles(x, kind)
     user, items = (out, item) if kind == 'user' else (item, out)
     check_scored(user, items)
     check_embeddings(out, out)

@@ -6,12 +6,11 @@ from torch_geometric.transforms import BaseTransform
 
 from pyg_darec.checks import as_count
 from pyg_darec.graph import EDGE_TYPE, EdgeType
+from pyg_darec.transforms.keep_nodes import keep_nodes
 from pyg_darec.transforms.relation import (
     check_hetero,
     check_relation,
     held_out_keys,
-    keep_edges,
-    take,
 )
 
 
@@ -67,11 +66,7 @@ class KCore(BaseTransform):
                 f"interactions; lower 'k' (got {self.k})"
             )
         keep = {self.edge_type[0]: keep_user, self.edge_type[2]: keep_item}
-        for edge_type in data.edge_types:
-            if 'edge_index' in data[edge_type]:
-                _keep_edges(data, edge_type, keep)
-        for node_type, mask in keep.items():
-            _keep_nodes(data, node_type, mask)
+        keep_nodes(data, keep)
         return data
 
     def _core(
@@ -94,29 +89,3 @@ class KCore(BaseTransform):
     def __repr__(self) -> str:
         k = self.k[0] if self.k[0] == self.k[1] else self.k
         return f'{self.__class__.__name__}({k})'
-
-
-def _keep_edges(
-    data: HeteroData, edge_type: EdgeType, keep: dict[str, Tensor]
-) -> None:
-    store = data[edge_type]
-    sides = [(0, edge_type[0]), (1, edge_type[2])]
-    sides = [(row, kind) for row, kind in sides if kind in keep]
-    if not sides:
-        return
-    index = store.edge_index.clone()
-    edge = torch.ones_like(index[0], dtype=torch.bool)
-    for row, kind in sides:
-        edge &= keep[kind][store.edge_index[row].long()]
-        new_number = keep[kind].cumsum(0) - 1
-        index[row] = new_number[store.edge_index[row].long()]
-    store.edge_index = index
-    keep_edges(data, edge_type, edge.nonzero().flatten())
-
-
-def _keep_nodes(data: HeteroData, node_type: str, mask: Tensor) -> None:
-    store, position = data[node_type], mask.nonzero().flatten()
-    for key in store.node_attrs():
-        dim = data.__cat_dim__(key, store[key], store)
-        store[key] = take(store[key], position, dim)
-    store.num_nodes = position.numel()

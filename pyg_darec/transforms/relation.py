@@ -75,6 +75,17 @@ def held_out_keys(data: HeteroData, edge_type: EdgeType) -> list[str]:
     return [k for k in data[edge_type] if k.endswith('edge_label_index')]
 
 
+def own_attrs(data: HeteroData, edge_type: EdgeType) -> list[str]:
+    r"""The attributes with one value per interaction, :obj:`edge_index`
+    included, and none of held-out pairs, of which there may be as many.
+    """
+    held_out = held_out_keys(data, edge_type)
+    prefixes = [key.removesuffix('edge_label_index') for key in held_out]
+    others = tuple(prefix or 'edge_label' for prefix in prefixes)
+    attrs: list[str] = data[edge_type].edge_attrs()
+    return [key for key in attrs if not key.startswith(others)]
+
+
 def check_other_relations(
     data: HeteroData, edge_type: EdgeType, held_out: Tensor, num_items: int
 ) -> None:
@@ -110,7 +121,7 @@ def check_other_relations(
 def keep_edges(data: HeteroData, edge_type: EdgeType, index: Tensor) -> None:
     r"""Selects interactions of a relation, with all that belongs to them."""
     store = data[edge_type]
-    for key in store.edge_attrs():
+    for key in own_attrs(data, edge_type):
         value = store[key]
         store[key] = take(value, index, data.__cat_dim__(key, value, store))
 
