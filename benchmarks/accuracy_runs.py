@@ -153,6 +153,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--output', type=Path, required=True)
     add('--seeds', type=int, nargs='+', default=[0, 1, 2, 3, 4])
     add('--dim', type=int, default=Run.dim)
+    add('--num-layers', type=int, help='of the backbone')
     add('--epochs', type=int, default=Run.epochs)
     add('--batch-size', type=int, default=Run.batch_size)
     add('--lr', type=float, default=Run.lr)
@@ -164,7 +165,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def settings(args: argparse.Namespace) -> dict[str, Any]:
     """The arguments that every run has in common."""
     names = ('dim', 'epochs', 'batch_size', 'lr', 'precision')
-    return {name: getattr(args, name) for name in names}
+    found = {name: getattr(args, name) for name in names}
+    if args.num_layers is not None:
+        found['backbone_options'] = {'num_layers': args.num_layers}
+    return found
 
 
 def load_graphs(
@@ -201,7 +205,8 @@ def make_backbone(
     name: str, graph: BipartiteGraph, dim: int, **options: Any
 ) -> Any:
     if name == FOREIGN:  # as its users have it: a mean of layers, no penalty
-        return PyGLightGCN(graph.num_nodes, dim, num_layers=3, **options)
+        options = {'num_layers': 3} | options
+        return PyGLightGCN(graph.num_nodes, dim, **options)
     return resolve(name).from_data(graph, dim, **options)
 
 

@@ -129,7 +129,7 @@ def apply(run: Run, params: dict[str, float], num_trials: int) -> Run:
     return replace(
         run,
         lr=params['lr'],
-        backbone_options=of_backbone,
+        backbone_options=run.backbone_options | of_backbone,
         options=own,
         num_trials=num_trials,
     )

@@ -122,6 +122,24 @@ def test_best_settings_of_the_backbone_are_tried(tmp_path: Path) -> None:
     assert not (folder / 'plain' / 'seed-0').exists()  # was not asked for
 
 
+@pytest.mark.parametrize('backbone', ['LightGCN', 'PyG-LightGCN'])
+def test_number_of_layers(tmp_path: Path, backbone: str) -> None:
+    """Of all runs, and nothing that is tuned."""
+    more = ['--backbones', backbone, '--num-layers', '1', '--tune', '2']
+    main(words(tmp_path, *more))
+    folder = tmp_path / 'online_retail' / backbone
+    for method in ('plain', METHOD):
+        trials = json.loads((folder / method / 'tuning.json').read_text())
+        assert trials['run']['backbone_options'] == {'num_layers': 1}
+        assert all('num_layers' not in t['params'] for t in trials['trials'])
+        run = read(folder / method / 'seed-0').info['run']
+        assert run['backbone_options']['num_layers'] == 1
+    model = accuracy_runs.make_backbone(
+        backbone, as_graph(DATA), 4, num_layers=1
+    )
+    assert model.num_layers == 1
+
+
 @pytest.mark.parametrize('method', METHODS)
 def test_defaults_are_in_the_search_space(method: str) -> None:
     for name, (low, high) in METHODS[method].space.items():
