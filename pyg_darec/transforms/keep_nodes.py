@@ -19,7 +19,8 @@ def keep_nodes(data: HeteroData, keep: Mapping[str, Tensor]) -> None:
     of these types and the pairs that are held out from them.
     """
     for edge_type in data.edge_types:
-        if 'edge_index' in data[edge_type]:
+        is_theirs = not keep.keys().isdisjoint(edge_type[::2])
+        if is_theirs and 'edge_index' in data[edge_type]:
             _keep_pairs(data, edge_type, keep)
     for node_type, mask in keep.items():
         _keep_nodes(data, node_type, mask)
