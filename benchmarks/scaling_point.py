@@ -160,10 +160,12 @@ def measure(point: Point) -> Point:
     batch = next(iter(loader))
     # With what is prepared once, such as neighbours of profiles.
     synchronize(device)
+    peak = watch_peak(device, imports)
     start = time.perf_counter()
     step()
     synchronize(device)
     out['first'] = time.perf_counter() - start
+    out['first_peak_mib'] = peak()
     peak = watch_peak(device, imports)
     out['step'] = timed(step)
     out['peak_mib'] = peak()
