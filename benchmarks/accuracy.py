@@ -116,9 +116,6 @@ def tuned(run: Run, graph: BipartiteGraph, args: argparse.Namespace) -> Run:
     if run.method != PLAIN:
         alone = tuned(replace(run, method=PLAIN), graph, args)
         found = {'lr': alone.lr, **alone.backbone_options}
-        found = {
-            k: v for k, v in found.items() if k not in run.backbone_options
-        }
     path = args.output / run.folder / 'tuning.json'
     return tune(run, graph, args.tune, path, args.device, found)
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_darec.graph import EdgeType
-from pyg_darec.transforms.relation import held_out_keys, own_attrs, take
-
-_LABEL = 'edge_label_index'
+from pyg_darec.transforms.relation import (
+    LABEL_INDEX,
+    held_out_keys,
+    keep_values,
+    own_attrs,
+)
 
 
 def keep_nodes(data: HeteroData, keep: Mapping[str, Tensor]) -> None:
@@ -18,50 +20,37 @@ def keep_nodes(data: HeteroData, keep: Mapping[str, Tensor]) -> None:
     per node or per interaction are reduced with them, and so are all relations
     of these types and the pairs that are held out from them.
     """
+    # New numbers of the nodes that stay, and -1 of all others.
+    number = {
+        kind: (mask.cumsum(0) - 1).masked_fill(~mask, -1)
+        for kind, mask in keep.items()
+    }
     for edge_type in data.edge_types:
         is_theirs = not keep.keys().isdisjoint(edge_type[::2])
         if is_theirs and 'edge_index' in data[edge_type]:
-            _keep_pairs(data, edge_type, keep)
+            _keep_pairs(data, edge_type, number)
     for node_type, mask in keep.items():
-        _keep_nodes(data, node_type, mask)
+        position, store = mask.nonzero().flatten(), data[node_type]
+        keep_values(data, node_type, store.node_attrs(), position)
+        store.num_nodes = position.numel()
 
 
 def _keep_pairs(
-    data: HeteroData, edge_type: EdgeType, keep: Mapping[str, Tensor]
+    data: HeteroData, edge_type: EdgeType, number: Mapping[str, Tensor]
 ) -> None:
     store, attrs = data[edge_type], own_attrs(data, edge_type)
     parts = {'edge_index': attrs}
     for key in held_out_keys(data, edge_type):
         # What splits give to held-out pairs.
-        prefix = key.removesuffix(_LABEL)
+        prefix = key.removesuffix(LABEL_INDEX)
         given = [prefix + attr for attr in attrs if prefix]
         names = [key, f'{prefix}edge_label', *given]
         parts[key] = [name for name in names if name in store]
     for key, names in parts.items():
-        edge, store[key] = _renumbered(store[key], edge_type, keep)
-        for name in names:
-            value = store[name]
-            dim = data.__cat_dim__(name, value, store)
-            store[name] = take(value, edge, dim)
-
-
-def _renumbered(
-    index: Tensor, edge_type: EdgeType, keep: Mapping[str, Tensor]
-) -> tuple[Tensor, Tensor]:
-    """The positions of pairs that stay, and all pairs by their new numbers."""
-    out = index.clone()
-    edge = torch.ones_like(index[0], dtype=torch.bool)
-    for row, kind in enumerate(edge_type[::2]):
-        if kind in keep:
-            old = index[row].long()
-            edge &= keep[kind][old]
-            out[row] = (keep[kind].cumsum(0) - 1)[old].to(out.dtype)
-    return edge.nonzero().flatten(), out
-
-
-def _keep_nodes(data: HeteroData, node_type: str, mask: Tensor) -> None:
-    store, position = data[node_type], mask.nonzero().flatten()
-    for key in store.node_attrs():
-        dim = data.__cat_dim__(key, store[key], store)
-        store[key] = take(store[key], position, dim)
-    store.num_nodes = position.numel()
+        index = store[key].clone()
+        for row, kind in enumerate(edge_type[::2]):
+            if kind in number:
+                index[row] = number[kind][index[row].long()].to(index.dtype)
+        store[key] = index
+        stays = (index >= 0).all(dim=0).nonzero().flatten()
+        keep_values(data, edge_type, names, stays)

@@ -1,6 +1,7 @@
 """What several transforms ask of a graph and of one of its relations."""
 
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_darec.graph import EdgeType
+
+# How the pairs of a split are called, after its name and '_'.
+LABEL_INDEX = 'edge_label_index'
 
 
 def check_hetero(data: Any, transform: str) -> None:
@@ -72,7 +76,7 @@ def check_relation(data: HeteroData, edge_type: EdgeType) -> tuple[int, int]:
 
 
 def held_out_keys(data: HeteroData, edge_type: EdgeType) -> list[str]:
-    return [k for k in data[edge_type] if k.endswith('edge_label_index')]
+    return [k for k in data[edge_type] if k.endswith(LABEL_INDEX)]
 
 
 def own_attrs(data: HeteroData, edge_type: EdgeType) -> list[str]:
@@ -80,7 +84,7 @@ def own_attrs(data: HeteroData, edge_type: EdgeType) -> list[str]:
     included, and none of held-out pairs, of which there may be as many.
     """
     held_out = held_out_keys(data, edge_type)
-    prefixes = [key.removesuffix('edge_label_index') for key in held_out]
+    prefixes = [key.removesuffix(LABEL_INDEX) for key in held_out]
     others = tuple(prefix or 'edge_label' for prefix in prefixes)
     attrs: list[str] = data[edge_type].edge_attrs()
     return [key for key in attrs if not key.startswith(others)]
@@ -120,10 +124,20 @@ def check_other_relations(
 
 def keep_edges(data: HeteroData, edge_type: EdgeType, index: Tensor) -> None:
     r"""Selects interactions of a relation, with all that belongs to them."""
-    store = data[edge_type]
-    for key in own_attrs(data, edge_type):
-        value = store[key]
-        store[key] = take(value, index, data.__cat_dim__(key, value, store))
+    keep_values(data, edge_type, own_attrs(data, edge_type), index)
+
+
+def keep_values(
+    data: HeteroData,
+    of: str | EdgeType,
+    names: Iterable[str],
+    index: Tensor,
+) -> None:
+    r"""Selects values of attributes of a node type or a relation."""
+    store = data[of]
+    for name in names:
+        value = store[name]
+        store[name] = take(value, index, data.__cat_dim__(name, value, store))
 
 
 def take(value: Any, index: Tensor, dim: int = 0) -> Any:

@@ -24,8 +24,8 @@ def company(plain: BipartiteGraph, kind: str, x: Tensor) -> Tensor:
     """
     # The direction of a sum is that of the mean.
     there = 1 - KINDS.index(kind)
-    size = plain.num_items if kind == 'user' else plain.num_users
-    total = x.new_empty(size, x.size(1))
+    size = plain.num_users, plain.num_items
+    total = x.new_empty(size[there], x.size(1))
     parts = x.split(_CHUNK, dim=1), total.split(_CHUNK, dim=1)
     for part, out in zip(*parts, strict=True):
         out.copy_(propagate_one_side(plain, **{kind: part})[there])
