@@ -7,7 +7,8 @@
         --encoder sentence-transformers/all-MiniLM-L6-v2
 
 Adam, batches of 4096, evaluation every 3 epochs, patience 5 on validation
-Recall@20, one test of the best weights. Without ``--tune``, everything has its
+Recall@20 from 1,000 training steps on (``--min-steps``), one test of the best
+weights. Without ``--tune``, everything has its
 default and all share ``--lr``. With it, each method and the plain backbone have
 as many trials for learning rate, weights of the backbone's penalty and of its
 contrast if it has one, and options of the method; the first has the defaults,

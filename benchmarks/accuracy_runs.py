@@ -122,6 +122,7 @@ class Run:
     epochs: int = 300
     batch_size: int = 4096
     eval_every: int = 3
+    min_steps: int = 1000
     lr: float = 2e-3
     precision: str | None = None
     backbone_options: dict[str, Any] = field(default_factory=dict)
@@ -156,6 +157,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--num-layers', type=int, help='of the backbone')
     add('--epochs', type=int, default=Run.epochs)
     add('--batch-size', type=int, default=Run.batch_size)
+    add('--min-steps', type=int, default=Run.min_steps, help='before a stop')
     add('--lr', type=float, default=Run.lr)
     add('--precision', help="such as 'bf16-mixed'")
     add('--threads', type=int, help='of PyTorch')
@@ -164,7 +166,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def settings(args: argparse.Namespace) -> dict[str, Any]:
     """The arguments that every run has in common."""
-    names = ('dim', 'epochs', 'batch_size', 'lr', 'precision')
+    names = ('dim', 'epochs', 'batch_size', 'min_steps', 'lr', 'precision')
     found = {name: getattr(args, name) for name in names}
     if args.num_layers is not None:
         found['backbone_options'] = {'num_layers': args.num_layers}
@@ -232,6 +234,7 @@ def train(
         lr=run.lr,
         eval_every=run.eval_every,
         patience=method.patience,
+        min_steps=run.min_steps,
         seed=run.seed,
         device=device,
         precision=run.precision,

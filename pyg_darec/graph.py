@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -222,8 +223,7 @@ class BipartiteGraph:
         return out_user.to(user.dtype), out_item.to(item.dtype)
 
     def _matrices(self, dtype: torch.dtype) -> tuple[Tensor, ...]:
-        # Weights may be parameters, which an optimizer changes in place; not
-        # within a step, which is what is compiled.
+        # Others change no weights within a step, which is what is compiled.
         is_fixed = torch.compiler.is_compiling()
         version = 0 if is_fixed else version_of(self.weight)
         known = self._cache.get(dtype)
@@ -231,7 +231,11 @@ class BipartiteGraph:
             weight = self.weight.detach().to(dtype)
             to_user, to_item = self._by_user, self._by_item
             parts = to_user.weighted(weight) + to_item.weighted(weight)
-            known = self._cache[dtype] = version, parts
+            known = version, parts
+            # A parameter is changed by its optimizer, and fused ones count no
+            # version.
+            if not (self.weight.is_leaf and self.weight.requires_grad):
+                self._cache[dtype] = known
         return known[1]
 
     def with_weight(self, weight: Tensor) -> 'BipartiteGraph':
@@ -289,6 +293,10 @@ class BipartiteGraph:
                 setattr(out, name, moved)
         out._matrices(out.weight.dtype)
         return out
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Copies of tensors count versions of their own.
+        return {**vars(self), '_cache': {}, '_moved': {}}
 
     def __repr__(self) -> str:
         return (

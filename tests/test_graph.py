@@ -1,3 +1,6 @@
+import copy
+import pickle
+
 import pytest
 import torch
 from conformance.graphs import RATES, random_data
@@ -117,19 +120,36 @@ def test_drop_edges() -> None:
             graph.drop_edges(p)
 
 
-def test_weights_that_are_trained() -> None:
+@pytest.mark.parametrize('fused', [False, True])
+def test_weights_that_are_trained(fused: bool) -> None:
     graph = BipartiteGraph.from_data(random_data())
     weight = torch.nn.Parameter(graph.weight.clone())
+    # A fused one counts no version of what it changes.
+    optimizer = torch.optim.Adam([weight], 0.1, fused=fused)
     view = graph.with_weight(weight)
+    compiled = torch.compile(view.propagate, backend='eager')
     user, item = torch.randn(30, 4), torch.randn(20, 4)
     for _ in range(3):
         pair = view.propagate(user, item)
         fresh = graph.with_weight(weight.detach().clone())
-        for x, y in zip(pair, fresh.propagate(user, item), strict=True):
-            torch.testing.assert_close(x, y)
+        expected = fresh.propagate(user, item)
+        for own in (pair, compiled(user, item)):
+            for x, y in zip(own, expected, strict=True):
+                torch.testing.assert_close(x, y)
         sum(x.square().sum() for x in pair).backward()
-        with torch.no_grad():
-            weight -= 0.1 * weight.grad
+        optimizer.step()
+
+
+def test_copies_of_changed_weights() -> None:
+    graph = BipartiteGraph.from_data(random_data())
+    view = graph.with_weight(graph.weight.clone())
+    user, item = torch.randn(30, 4), torch.randn(20, 4)
+    view.propagate(user, item)
+    view.weight.mul_(2)
+    for copied in (copy.deepcopy(view), pickle.loads(pickle.dumps(view))):
+        pairs = view.propagate(user, item), copied.propagate(user, item)
+        for x, y in zip(*pairs, strict=True):
+            torch.testing.assert_close(x, y)
 
 
 def test_weights_are_not_assigned() -> None:

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import torch
+
 from pyg_darec.cli.output import say
 from pyg_darec.io import atomic_write
 from pyg_darec.profiles.clean_text import clean_text
@@ -29,7 +31,10 @@ def recommend(
         data: the data folder, if it is no longer where it was
     """
     model, graph = load_run(run, data)
-    index = None if users is None else find_nodes(graph, users)
+    index = None
+    if users is not None:  # each once, however often it is named
+        found = find_nodes(graph, users).tolist()
+        index = torch.tensor(list(dict.fromkeys(found)))
     frame = compute(model, graph, index, k).to_frame(graph, index)
     if output is not None:
         with atomic_write(output) as path:

@@ -19,6 +19,7 @@ from pyg_darec.train.run_folder import (
     read_metrics,
     record_metrics,
     start_run,
+    update_run,
 )
 from pyg_darec.visualize import plot_curves
 
@@ -39,6 +40,7 @@ def train(
     optimizer: str = 'adam',
     eval_every: int = 3,
     patience: int | None = 5,
+    min_steps: int = 1000,
     monitor: str | None = None,
     seed: int = 0,
     device: str | None = None,
@@ -72,6 +74,8 @@ def train(
             checkpoints
         patience: the number of evaluations in a row without a new best one
             after which training stops; null for none
+        min_steps: the number of training steps before which it does not stop
+            early
         monitor: the validation metric that decides; Recall@20 if left out, or
             fewer than 20 for fewer than 40 items
         seed: the seed of all that is random
@@ -79,7 +83,7 @@ def train(
             if left out
         precision: the precision, such as bf16-mixed
         resume: the run folder to go on with; what it was started with need
-            not be given again, EPOCHS and PATIENCE may be changed
+            not be given again; EPOCHS, PATIENCE and MIN_STEPS may be changed
     """
     config = dict(locals())
     for key in ('run', 'resume'):
@@ -92,6 +96,7 @@ def train(
         start_run(run, {**config, 'data': str(data)}, graph)
     else:
         check_data(run, graph, data)
+        update_run(run, config)
     _log(run, f'{"started" if is_new else "resumed"}: {_versions()}')
     _log(run, f'{graph["user"].num_nodes} users, {model}')
     arguments = {

@@ -21,7 +21,7 @@ class Evaluation(NamedTuple):
     Args:
         user (torch.Tensor): The users with held-out items, ascending.
         per_user (dict): Recall, NDCG, Precision, HitRatio and MRR of these
-            users, keyed as :obj:`'Recall@20'`, in double precision.
+            users, keyed as :obj:`'Recall@20'`, as :obj:`torch.double`.
         coverage (dict): The share of all items that were recommended to
             anybody, keyed as :obj:`'Coverage@20'`.
 
@@ -144,7 +144,7 @@ def evaluate_embeddings(
     graph = as_graph(data).to(user.device)
     ks = _check_ks(ks, graph.num_items)
     check_embeddings(user, item, graph)
-    label, masked = _held_out(graph, split, mask_val)
+    label, masked = held_out(graph, split, mask_val)
     users, row = label[0].unique(return_inverse=True)
     _, top = masked_topk(
         user, item, max(ks), masked, users, chunk_size, progress
@@ -154,10 +154,14 @@ def evaluate_embeddings(
     return Evaluation(users, per_user, coverage)
 
 
-def _held_out(
-    graph: BipartiteGraph, split: str, mask_val: bool
+def held_out(
+    graph: BipartiteGraph, split: str, mask_val: bool = False
 ) -> tuple[Tensor, list[Tensor]]:
-    """The labels of a split and the interactions that are not ranked."""
+    r"""The labels of a split and the interactions that are not ranked.
+
+    Raises:
+        ValueError: If there is no such split, or all of it is not ranked.
+    """
     needed = [split, 'val'] if mask_val else [split]
     for name in needed:
         if name not in graph.edge_label_index:

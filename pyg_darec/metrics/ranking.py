@@ -104,8 +104,9 @@ def ranking_metrics(
     Shapes:
         - **pred_index_mat:** :math:`(B, k)`
         - **edge_label_index:** :math:`(2, L)`
-        - **output:** per-example values :math:`(B)` in double precision,
-          keyed by name, and the coverage, keyed by name
+        - **output:** per-example values :math:`(B)`, as
+          :obj:`torch.double` so that means of many are exact, keyed by name,
+          and the coverage, keyed by name
 
     Raises:
         ValueError: If a cut-off, a prediction or a label is out of range.

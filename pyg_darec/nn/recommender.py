@@ -168,7 +168,8 @@ class Recommender(Module, ABC):
                 "'batch' needs three index tensors of equal length: users, "
                 f'positive items, negative items (got lengths {sizes})'
             )
-        terms = self.loss_terms(self._graph(data), batch)
+        user, pos, neg = (index.long() for index in batch)
+        terms = self.loss_terms(self._graph(data), (user, pos, neg))
         loss = torch.stack(list(terms.values())).sum()
         return loss, {name: term.detach() for name, term in terms.items()}
 

@@ -11,7 +11,8 @@ class Wrapper(Recommender):
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == 'model' and name in self._modules:
+        known = self._modules.get(name)
+        if name == 'model' and known is not None and value is not known:
             cls = type(self).__name__
             raise AttributeError(
                 f"'model' of a '{cls}' needs to be the one it was made for; "

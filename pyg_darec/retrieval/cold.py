@@ -129,6 +129,8 @@ def embed_new(
     num = llm_x.size(0) if isinstance(llm_x, Tensor) and llm_x.dim() else 0
     check_profiles(f'new {kind}', llm_x, num)
     x, known = llm_x.to(item.device), graph.llm_x.get(kind)
+    if known is not None:
+        x = x.to(known.dtype)  # NumPy's default is no model's
     if known is not None and known.size(1) != x.size(1):
         raise ValueError(
             f"'{name}' needs to be as wide as the profile embeddings of the "

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import Module
 from torch.optim import Optimizer
 
+from pyg_darec.checks import is_dense
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.recommender import Recommender
 from pyg_darec.train.tensor_file import (
@@ -148,6 +149,7 @@ def describe_model(model: Module) -> str:
     addresses in memory, and the plain values that its parts were made with.
     """
     trained = ', '.join(_trained(model))
+    dtypes = sorted({str(p.dtype) for p in model.parameters()})
     options = {}
     for name, module in model.named_modules():
         is_recommender = isinstance(module, Recommender)
@@ -162,23 +164,29 @@ def describe_model(model: Module) -> str:
             }
         if is_recommender:
             options[name]['objective'] = repr(module.objective)
-    text = f'{model!r} training {trained} with {options}'
+    text = f'{model!r} of {dtypes} training {trained} with {options}'
     return re.sub(r' at 0x[0-9a-fA-F]+', '', text)
 
 
 def fingerprint(graph: BipartiteGraph) -> str:
-    r"""A hash of the interactions that a run trains and validates on, and of
-    the profile embeddings.
+    r"""A hash of the interactions that a run trains and validates on, with
+    their weights if these are others than degrees give, of the profile
+    embeddings, and of the features of nodes that a model may read.
     """
     parts = [graph.edge_index, graph.edge_label_index.get('val')]
     parts += [graph.llm_x.get(kind) for kind in ('user', 'item')]
+    # A weight that is trained is a part of the model, and changes.
+    if graph.is_weighted and not graph.weight.requires_grad:
+        parts.append(graph.weight)
+    if graph.source is not None:
+        for store in graph.source.node_stores:
+            x = store.get('x')
+            parts += [x.detach()] if is_dense(x) and x.numel() > 0 else []
     digest = hashlib.sha256(f'{graph.num_users} {graph.num_items}'.encode())
     for part in parts:
         digest.update(b'|')
         if part is not None:
-            digest.update(
-                part.contiguous().cpu().view(torch.uint8).numpy().data
-            )
+            digest.update(part.reshape(-1).cpu().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -16,7 +16,13 @@ from torch_geometric.data import HeteroData
 from tqdm import tqdm
 
 from pyg_darec.as_graph import as_graph
-from pyg_darec.checks import as_seed, check_count, check_positive
+from pyg_darec.checks import (
+    as_count,
+    as_seed,
+    check_count,
+    check_positive,
+    check_weight,
+)
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.loader import Negatives, PairLoader
 from pyg_darec.nn.models import as_recommender
@@ -63,6 +69,7 @@ def fit(
     optimizer: OptimizerLike = 'adam',
     eval_every: int = 3,
     patience: int | None = 5,
+    min_steps: int = 1000,
     monitor: str | None = None,
     negatives: Negatives = 'uniform',
     seed: int = 0,
@@ -115,6 +122,11 @@ def fit(
         patience (int, optional): The number of evaluations in a row without
             a new best one after which training stops. If :obj:`None`, it
             never stops early. (default: :obj:`5`)
+        min_steps (int, optional): The number of training steps before which
+            it does not stop early. Models learn what is popular first, and
+            those that start with what profiles say may get worse before they
+            get better; where an epoch has few steps, :obj:`patience` alone
+            does not outlast that. (default: :obj:`1000`)
         monitor (str, optional): The validation metric that is the higher the
             better, as :func:`~pyg_darec.metrics.evaluate` names it.
             (default: :obj:`'Recall@20'`, or half of the items where there
@@ -145,8 +157,9 @@ def fit(
             event files. (default: :obj:`None`)
         resume (bool, optional): If set to :obj:`True`, continues from the
             checkpoint in :obj:`run_dir`; where there is none yet, starts
-            from scratch. :obj:`epochs` and :obj:`patience` may differ from
-            the first call. A finished run returns at once.
+            from scratch. :obj:`epochs`, :obj:`patience` and
+            :obj:`min_steps` may differ from the first call. A finished run
+            returns at once.
             (default: :obj:`False`)
         progress (bool, optional): If set to :obj:`False`, shows no progress
             bar. (default: :obj:`True`)
@@ -167,11 +180,16 @@ def fit(
     """
     check_count(
         epochs=epochs,
+        batch_size=batch_size,
         eval_every=eval_every,
         patience=patience,
         devices=devices,
     )
     check_positive(lr=lr)
+    check_weight(min_steps=min_steps, weight_decay=weight_decay)
+    # Numbers of NumPy pass these checks, and are none to a checkpoint.
+    batch_size, eval_every = as_count(batch_size), as_count(eval_every)
+    lr, weight_decay = float(lr), float(weight_decay)
     seed = as_seed(seed)
     folder = _run_folder(run_dir, resume)
     fabric = make_fabric(device, devices, precision)
@@ -230,7 +248,10 @@ def fit(
             disable=rank != 0 or not progress,
         )
         for epoch in bar:
-            if patience is not None and result.num_stale >= patience:
+            # After an evaluation alone: what follows one is not saved.
+            done = result.history and monitor in result.history[-1]
+            is_stale = patience is not None and result.num_stale >= patience
+            if done and is_stale and (epoch - 1) * len(loader) >= min_steps:
                 break
             seed_all(device, seed, epoch, rank)
             loader.epoch = epoch

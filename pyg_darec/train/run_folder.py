@@ -39,6 +39,9 @@ MODEL_KEYS = (
     'seed',
 )
 
+# What may be different when a run goes on.
+LENGTH_KEYS = ('epochs', 'patience', 'min_steps')
+
 EMBEDDINGS = 'profile embeddings'
 
 Folder = str | os.PathLike[str]
@@ -75,11 +78,15 @@ def start_run(
     found = {part: hash_of(data) for part, hash_of in hashes.items()}
     _write_json(folder / DATA, found)
     settings = {**config, 'data': str(Path(config['data']).resolve())}
-    with atomic_write(folder / CONFIG) as tmp:
-        tmp.write_text(
-            yaml.safe_dump(settings, sort_keys=False, allow_unicode=True),
-            encoding='utf-8',
-        )
+    _write_config(folder, settings)
+
+
+def update_run(folder: Folder, config: Mapping[str, Any]) -> None:
+    r"""Keeps what a run goes on with in its ``config.yaml``: how long."""
+    known = read_config(folder)
+    changed = {key: config[key] for key in LENGTH_KEYS}
+    if changed.items() - known.items():
+        _write_config(folder, {**known, **changed})
 
 
 def read_config(folder: Folder) -> dict[str, Any]:
@@ -232,6 +239,14 @@ def _hash(*parts: Tensor | None) -> str:
             raw = part.detach().contiguous().cpu().view(torch.uint8)
             digest.update(raw.numpy().data)
     return digest.hexdigest()
+
+
+def _write_config(folder: Folder, config: Mapping[str, Any]) -> None:
+    with atomic_write(Path(folder) / CONFIG) as tmp:
+        tmp.write_text(
+            yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
+            encoding='utf-8',
+        )
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -1,12 +1,14 @@
 """What decides which epoch was best."""
 
 import re
+import warnings
 from collections.abc import Callable, Mapping
 
 from torch.nn import Module
 
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.metrics import evaluate
+from pyg_darec.metrics.evaluate import held_out
 from pyg_darec.metrics.ranking import METRICS
 
 
@@ -20,11 +22,15 @@ def choose_monitor(graph: BipartiteGraph, monitor: str | None) -> str | None:
 
     Raises:
         ValueError: If :obj:`monitor` is not a metric of that form, or ranks
-            more items than there are.
+            more items than there are, or every validation interaction is one
+            of training.
     """
     pairs = graph.edge_label_index.get('val')
     if pairs is None or pairs.numel() == 0:
         return None
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # evaluations say it
+        held_out(graph, 'val')  # now, and not after the first epochs
     if monitor is None:
         return f'Recall@{max(1, min(20, graph.num_items // 2))}'
     if re.fullmatch(rf'({"|".join(METRICS)})@[1-9]\d*', monitor) is None:

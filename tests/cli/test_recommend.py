@@ -15,6 +15,15 @@ def test_names(trained: Path, capsys) -> None:
     assert lines[0].startswith('   1. ')
     # 1001 is a customer of lamps.
     assert all('Desk lamp no. ' in line for line in lines)
+    # Once, however often it is named.
+    run(
+        'recommend',
+        str(trained / 'runs/shop'),
+        '--users',
+        *['1001', '1001'],
+        '--k=3',
+    )
+    assert capsys.readouterr().out.splitlines() == [first, *lines]
 
 
 def test_csv(trained: Path, capsys, tmp_path: Path) -> None:

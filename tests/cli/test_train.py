@@ -82,8 +82,13 @@ def test_killed_and_resumed(
     run('train', '--resume', 'runs/whole', '--epochs', '62')
     history = Path('runs/whole/csv/metrics.csv').read_text()
     assert history.count('\n') == 63
+    # A kill after that costs nothing either.
+    config = yaml.safe_load(Path('runs/whole/config.yaml').read_text())
+    assert (config['epochs'], config['patience']) == (62, None)
+    assert config['batch_size'] == 16
     assert main(['train', '--resume', 'runs/whole', '--lr', '0.5']) == 1
     assert 'lr' in capsys.readouterr().err
+    assert yaml.safe_load(Path('runs/whole/config.yaml').read_text()) == config
 
 
 def test_nothing_to_resume(capsys, tmp_path: Path) -> None:

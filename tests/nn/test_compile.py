@@ -78,3 +78,24 @@ def test_compiled_as_a_whole(convert):
         graph = convert(data)
         for x, y in zip(compiled(graph), model(graph), strict=True):
             torch.testing.assert_close(x, y)
+
+
+def test_weights_that_come_later_are_told():
+    """What was found in profiles before may not be theirs."""
+    data = telling_data()
+    model = DaRecAlign(LightGCN.from_data(data, 8, edge_dropout=0.0), 12)
+    model(data)
+    compiled = torch.compile(model.loss, backend='eager', fullgraph=True)
+    graph, batch = as_graph(data), random_batch(data)
+    expected = compiled(graph, batch)[0]
+    for change in (
+        model.reset_parameters,
+        lambda: model.load_state_dict(model.state_dict()),
+    ):
+        state = copy.deepcopy(model.state_dict())
+        change()
+        with pytest.raises(RuntimeError, match='uncompiled once'):
+            compiled(graph, batch)
+        model.load_state_dict(state)
+        model(data)
+        assert torch.allclose(compiled(graph, batch)[0], expected)

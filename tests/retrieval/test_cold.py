@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from retrieval.example import countdown, shop
@@ -62,9 +63,10 @@ def test_profiles_as_encoders_give_them(model: Linear) -> None:
     data = shop()
     x = data['user'].llm_x, data['item'].llm_x[[2]]
     wanted = recommend_cold(model, data, x[0], k=3, new_items=x[1])
-    x = x[0].numpy(), x[1].numpy()
-    found = recommend_cold(model, data, x[0], k=3, new_items=x[1])
-    assert torch.equal(found.item, wanted.item)
+    for dtype in (np.float32, np.float64):
+        pair = x[0].numpy().astype(dtype), x[1].numpy().astype(dtype)
+        found = recommend_cold(model, data, pair[0], k=3, new_items=pair[1])
+        assert torch.equal(found.item, wanted.item)
 
 
 def test_lists_of_each_cold_user(model: Linear) -> None:

@@ -114,11 +114,28 @@ def test_restores_best_weights(graph, tiny):
 
 
 def test_stops_early(graph, tiny):
-    model = tiny.model(dropout=0.0)
-    result = fit(model, graph, 200, 64, 0.05, eval_every=1, patience=3, **QUIET)
-    assert len(result.history) < 200
-    assert len(result.history) == result.best_epoch + 3
+    def run(min_steps):
+        kwargs = {'patience': 3, 'min_steps': min_steps, **QUIET}
+        model = tiny.model(dropout=0.0)
+        return fit(model, graph, 200, 64, 0.05, eval_every=1, **kwargs)
+
+    result = run(0)
+    stop = len(result.history)
+    assert stop < 150
+    assert stop == result.best_epoch + 3
     assert result.num_stale == 3
+    per_epoch = -(-graph.num_edges // 64)
+    assert len(run(stop * per_epoch).history) == stop
+    assert len(run(stop * per_epoch + 1).history) == stop + 1
+    # Never between two evaluations, as what follows one is not saved.
+    kwargs = {'patience': 1, 'min_steps': 10, 'eval_every': 3, **QUIET}
+    last = fit(tiny.model(), graph, 100, 10**6, 1e-12, **kwargs)
+    assert len(last.history) == 12
+    # Nothing but the length differs.
+    longer = run(150 * per_epoch)
+    assert len(longer.history) >= 150
+    losses = [[row['loss'] for row in r.history] for r in (result, longer)]
+    assert losses[0] == losses[1][:stop]
 
 
 def test_without_validation(tiny):
@@ -256,6 +273,7 @@ def test_lazy_adam_is_adam_where_every_row_has_a_gradient(graph, tiny):
         ({'epochs': 2.5}, r"'epochs' .* integer \(got 2.5\)"),
         ({'eval_every': 0}, r"'eval_every' .* \(got 0\)"),
         ({'patience': 0}, r"'patience' .* \(got 0\)"),
+        ({'min_steps': -1}, r"'min_steps' .* \(got -1\)"),
         ({'batch_size': 0}, r"'batch_size' .* \(got 0\)"),
         ({'devices': 0}, r"'devices' .* \(got 0\)"),
         ({'lr': 0.0}, r"'lr' .* \(got 0.0\)"),
@@ -364,3 +382,28 @@ def test_two_processes_share_each_batch(tmp_path, tiny):
     other = load_model(tiny.model(), tmp_path / 'run' / 'model.safetensors')
     for name, value in weights(model).items():
         torch.testing.assert_close(other.state_dict()[name], value)
+
+
+def test_validation_on_training_interactions_is_told_first(tiny):
+    graph = tiny.graph()
+    graph.edge_label_index['val'] = graph.edge_index[:, :5]
+    with pytest.raises(ValueError, match="'val' has no interaction"):
+        fit(interrupted(tiny.model()), graph, 3, **QUIET)
+
+
+def interrupted(model):
+    def renew(graph, epoch, step):
+        raise AssertionError
+
+    model.renew = renew
+    return model
+
+
+def test_numbers_of_numpy(tmp_path, graph, tiny):
+    kwargs = {'batch_size': np.int64(64), 'eval_every': np.int64(1), **QUIET}
+    kwargs |= {'lr': np.float32(0.01), 'weight_decay': np.float64(0)}
+    a, b = tiny.model(), tiny.model()
+    fit(a, graph, 2, run_dir=tmp_path, **kwargs)
+    lr = float(np.float32(0.01))
+    fit(b, graph, 2, batch_size=64, eval_every=1, lr=lr, **QUIET)
+    assert equal(weights(a), weights(b))

@@ -1,6 +1,7 @@
 import csv
 import os
 import signal
+import time
 
 import pytest
 from lightning_fabric.loggers.csv_logs import CSVLogger
@@ -64,6 +65,8 @@ def test_tensorboard(tmp_path):
         logs.restart(ROWS)
         logs.log({'epoch': 3, 'loss': last})
         logs.close()
+        # Files are read in the order of names, which begin with the second.
+        time.sleep(1.01)
     events = event_accumulator.EventAccumulator(str(tmp_path / 'tensorboard'))
     events.Reload()
     scalars = [(e.step, e.value) for e in events.Scalars('loss')]

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from conformance.graphs import METADATA, random_data
 from conformance.kills import KILLS
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
-from torch_geometric.nn import Linear
+from torch_geometric.nn import GraphSAGE, Linear, to_hetero
 
 from pyg_darec.nn.align import DaRecAlign
 from pyg_darec.nn.models import LightGCN
@@ -99,7 +100,7 @@ def test_finished_run_returns_at_once(tmp_path, graph, tiny):
 
 
 def test_early_stop_is_remembered(tmp_path, graph, tiny):
-    kwargs = {**KWARGS, 'run_dir': tmp_path, 'lr': 0.1}
+    kwargs = {**KWARGS, 'run_dir': tmp_path, 'lr': 0.1, 'min_steps': 0}
     result = fit(tiny.model(), graph, 100, patience=2, **kwargs)
     assert len(result.history) < 100
     kwargs['resume'] = True
@@ -143,6 +144,8 @@ def test_other_model_data_or_settings(tmp_path, graph, tiny):
     frozen = tiny.model()
     frozen.item.requires_grad_(False)
     resume("another 'model'", frozen)
+    resume("another 'model'", tiny.model().double())
+    resume("another 'data'", data=graph.with_weight(2 * graph.weight))
     resume("another 'data'", data=tiny.graph(seed=1))
     resume("another 'data'", data=tiny.graph(val=False))
     resume(r"'lr'.*\(got 0.5, and 0.01 in", lr=0.5)
@@ -362,3 +365,20 @@ def test_scale_of_gradients(tmp_path, graph, tiny, monkeypatch):
     states(2)
     assert states(4) == whole
     assert states(4, old=True) == start
+
+
+def test_other_features(tmp_path):
+    data = random_data()
+    for kind in ('user', 'item'):
+        data[kind].x = torch.randn(data[kind].num_nodes, 4)
+
+    def run(epochs):
+        torch.manual_seed(0)
+        sage = to_hetero(GraphSAGE((-1, -1), 8, 1), METADATA)
+        return fit(sage, data, epochs, run_dir=tmp_path, resume=True, **KWARGS)
+
+    run(2)
+    run(4)
+    data['user'].x = torch.randn(data['user'].num_nodes, 4)
+    with pytest.raises(ValueError, match="another 'data'"):
+        run(6)

@@ -14,9 +14,9 @@ from pyg_darec.train.validation import (
     [(60, 20), (40, 20), (39, 19), (3, 1), (2, 1)],
 )
 def test_default_monitor(num_items, expected):
-    pairs = torch.tensor([[0], [1]])
-    label = {'val': pairs}
-    graph = BipartiteGraph(pairs, 2, num_items, edge_label_index=label)
+    pair = torch.tensor([[0], [1]])
+    label = {'val': torch.tensor([[1], [0]])}
+    graph = BipartiteGraph(pair, 2, num_items, edge_label_index=label)
     assert choose_monitor(graph, None) == f'Recall@{expected}'
 
 

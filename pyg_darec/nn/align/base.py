@@ -1,16 +1,18 @@
 """The contract of alignment methods."""
 
+import warnings
+
 from torch import Tensor
 from torch.nn import Module
 
 from pyg_darec.checks import check_count, check_weight
 from pyg_darec.graph import Batch, BipartiteGraph
-from pyg_darec.nn.align.tables import caller
+from pyg_darec.nn.call_with import caller
 from pyg_darec.nn.functional import l2_penalty
 from pyg_darec.nn.models import as_recommender
 from pyg_darec.nn.models.foreign import Embed
 from pyg_darec.nn.objectives import Objective
-from pyg_darec.nn.recommender import Step, add_terms
+from pyg_darec.nn.recommender import Recommender, Step, add_terms
 from pyg_darec.nn.wrapper import Wrapper
 
 
@@ -52,6 +54,7 @@ class Aligner(Wrapper):
         check_count(llm_dim=llm_dim)
         check_weight(weight=weight, reg_weight=reg_weight)
         self.model = as_recommender(model, embed)
+        _warn_of_overrides(self.model)
         caller(self.model)
         self.llm_dim = llm_dim
         self.weight = weight
@@ -168,4 +171,22 @@ class Aligner(Wrapper):
     def __repr__(self) -> str:
         return (
             f'{self.__class__.__name__}({self.model}, llm_dim={self.llm_dim})'
+        )
+
+
+def _warn_of_overrides(model: Recommender) -> None:
+    """What a model does there, it does without an aligner alone."""
+    if isinstance(model, Wrapper):
+        return
+    own = [
+        name
+        for name in ('forward', 'loss', 'loss_terms')
+        if getattr(type(model), name) is not getattr(Recommender, name)
+    ]
+    if own:
+        warnings.warn(
+            f"Aligners do not call {own} of '{type(model).__name__}', which "
+            'are its own; what they change belongs into '
+            "'encode', which makes embeddings, and 'step', 'auxiliary' or "
+            "'regularize', which make the terms of the loss"
         )

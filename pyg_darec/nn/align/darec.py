@@ -9,7 +9,7 @@ from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.injecting import InjectingAligner
 from pyg_darec.nn.align.injection import ProfileInjection
 from pyg_darec.nn.align.structure import DisentangledStructure, Reduction
-from pyg_darec.nn.align.tables import input_tables, split_tables
+from pyg_darec.nn.align.tables import split_tables
 from pyg_darec.nn.functional.structure import Matching
 from pyg_darec.nn.models.foreign import Embed
 from pyg_darec.nn.modes import evaluating
@@ -192,9 +192,8 @@ class DaRecAlign(InjectingAligner):
                 "'backbone', or pass preset='paper' or weights of the four "
                 f"terms above 0 (got '{score}')"
             )
-        check_count(rank=rank)
+        check_count(rank=rank, num_neighbors=num_neighbors or None)  # or 0
         check_weight(
-            num_neighbors=num_neighbors,
             profile_weight=profile_weight,
             neighbor_weight=neighbor_weight,
         )
@@ -265,10 +264,11 @@ class DaRecAlign(InjectingAligner):
                 llm = graph.llm_x['user'], graph.llm_x['item']
                 out |= self.structure.parts(pair, llm)
             if self.injection is not None:
-                tables = input_tables(self.model, graph)
-                if tables is None:
+                found = self._find_tables(graph)
+                if found is None:
                     own = self.model.encode(graph)
                 else:
+                    graph, tables = found
                     own = split_tables(graph, tables)
                 both = self.injection(graph, *own)
                 out['specific'] = own[0].detach(), own[1].detach()

@@ -102,6 +102,7 @@ class Encoder(LazyModuleMixin, Module):
             width (int): The width of the backbone's embeddings, which the
                 first call gives to an open :obj:`out_dim`.
         """
+        x = x.to(self._layers()[0][0].dtype)
         for i, (weight, bias) in enumerate(self._layers()):
             x = linear(leaky_relu(x) if i else x, weight, bias)
         return x

@@ -16,11 +16,11 @@ from pyg_darec.nn.align.injection import ProfileInjection
 from pyg_darec.nn.align.profile_scale import Pair
 from pyg_darec.nn.align.tables import (
     InputTables,
-    call_with,
     input_tables,
     join_tables,
     split_tables,
 )
+from pyg_darec.nn.call_with import call_with
 from pyg_darec.nn.functional import regression_kriging
 from pyg_darec.nn.modes import evaluating
 from pyg_darec.nn.recommender import Recommender, Step, add_terms
@@ -28,6 +28,8 @@ from pyg_darec.nn.recommender import Recommender, Step, add_terms
 # What a model was trained on or called with last; nothing that a copy or a
 # saved file of it should hold.
 _SEEN: WeakKeyDictionary[Module, BipartiteGraph] = WeakKeyDictionary()
+# The one that its tables of input embeddings are of, likewise.
+_WHOLE: WeakKeyDictionary[Module, BipartiteGraph] = WeakKeyDictionary()
 
 
 class InjectingAligner(Aligner):
@@ -44,6 +46,8 @@ class InjectingAligner(Aligner):
     """
 
     injection: ProfileInjection | None
+    # Whether tables were of the data that the model was first called with.
+    _is_at_input: bool | None = None
 
     def scored(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
         r"""What is scored of the embeddings of the model."""
@@ -101,8 +105,15 @@ class InjectingAligner(Aligner):
     @property
     def _is_apart(self) -> bool:
         """Whether part of the loss is about the model's own embeddings."""
-        has_own = type(self.model).auxiliary is not Recommender.auxiliary
-        return has_own and self.injection is not None
+        if self.injection is None:
+            return False
+        # A step further down may have terms of its own.
+        for cls in type(self.model).__mro__:
+            if cls is Recommender or 'step' in vars(cls):
+                return 'auxiliary' in vars(cls) and cls is not Recommender
+            if 'auxiliary' in vars(cls):
+                return True
+        return False
 
     def _inject(
         self, graph: BipartiteGraph, user: Tensor, item: Tensor
@@ -118,12 +129,52 @@ class InjectingAligner(Aligner):
         """
         if self.injection is None:
             return {}
-        tables = input_tables(self.model, graph)
-        if tables is None:
+        found = self._find_tables(graph)
+        if found is None:
             return None
+        graph, tables = found
         pair = split_tables(graph, tables)
         response = partial(self._response, graph, tables)
         return join_tables(tables, self.injection(graph, *pair, response))
+
+    def _find_tables(
+        self, graph: BipartiteGraph
+    ) -> tuple[BipartiteGraph, InputTables] | None:
+        """The tables of input embeddings and the data whose nodes they are
+        of: of a sample, in which a model looks its nodes up, all of it.
+        """
+        tables = input_tables(self.model, graph)
+        is_compiled = torch.compiler.is_compiling()  # 'renew' came before
+        if tables is not None:
+            if self._is_at_input is False:
+                raise self._moved(graph, 'a part of its nodes')
+            if not is_compiled:
+                self._is_at_input, _WHOLE[self] = True, graph
+            return graph, tables
+        if not self.model.embedding_names():
+            return None
+        whole = None if is_compiled else _WHOLE.get(self)
+        if whole is not None:
+            tables = input_tables(self.model, whole)
+            return None if tables is None else (whole, tables)
+        if self._is_at_input:
+            raise self._moved(graph, 'all nodes')
+        if not is_compiled:
+            self._is_at_input = False
+        return None
+
+    def _moved(self, graph: BipartiteGraph, before: str) -> ValueError:
+        """What profiles say cannot move from input to output, or back."""
+        return ValueError(
+            f"'{type(self.model).__name__}' was made for {before}, as its "
+            "tables of input embeddings tell; call 'model(data)' once with "
+            'all interactions before any part of them, after '
+            f"'reset_parameters' if it began with a part (got {graph})"
+        )
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        self._is_at_input = None
 
     def _response(
         self, graph: BipartiteGraph, tables: InputTables, added: Pair
@@ -141,12 +192,13 @@ class InjectingAligner(Aligner):
         _SEEN[self] = graph
         if self.injection is not None:  # a compiled step cannot
             self.check_profiles(graph)
-            own, response = input_tables(self.model, graph), None
-            if own is not None:
-                pair = split_tables(graph, own)
-                self.injection.initialize_parameters(graph, *pair)
-                response = partial(self._response, graph, own)
-            self.injection.prepare(graph, response)
+            found, of, response = self._find_tables(graph), graph, None
+            if found is not None:
+                of, own = found
+                pair = split_tables(of, own)
+                self.injection.initialize_parameters(of, *pair)
+                response = partial(self._response, of, own)
+            self.injection.prepare(of, response)
         # Most models have nothing to renew.
         if type(self.model).renew is Recommender.renew:
             return

@@ -91,13 +91,16 @@ class ProfileInjection(LazyModuleMixin, Module):
         # Here and not in a table of all modules: a compiled step would guard
         # every row of it, and rows of modules that are gone vanish.
         self._prepared: Prepared | None = None
+        # Buffers that were loaded may not be those that it was found with,
+        # which a compiled step cannot compare.
+        self._is_current = False
         if dim is not None:
             self._materialize(dim)
             self.reset_parameters()
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy or a saved file should not hold the profiles.
-        return {**self.__dict__, '_prepared': None}
+        return {**self.__dict__, '_prepared': None, '_is_current': False}
 
     def _weights(self) -> dict[str, Any]:
         return {'user': self.user_weight, 'item': self.item_weight}
@@ -124,6 +127,7 @@ class ProfileInjection(LazyModuleMixin, Module):
     def reset_parameters(self) -> None:
         self.space.reset_parameters()
         self.scale.fill_(_UNKNOWN)
+        self._is_current = False
         if self.has_uninitialized_params():
             return
         with torch.no_grad():
@@ -153,7 +157,7 @@ class ProfileInjection(LazyModuleMixin, Module):
     def _compiled(self, graph: BipartiteGraph) -> dict[str, Profiles]:
         """What 'prepare' found, which cannot be compiled itself."""
         known = self._prepared
-        if known is None or not known.is_from(graph):
+        if known is None or not (self._is_current and known.is_from(graph)):
             raise RuntimeError(
                 "A compiled model needs to see the profiles of 'data' before; "
                 "call 'model(data)' uncompiled once, or train it by 'fit'"
@@ -202,7 +206,12 @@ class ProfileInjection(LazyModuleMixin, Module):
             is_complete = self.space.knows(graph)
             known = Prepared.of(self, graph, profiles, is_complete)
             self._prepared = known
+        self._is_current = True
         return known.profiles
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._is_current = False
 
     def _fit_scale(
         self,

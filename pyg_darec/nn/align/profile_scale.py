@@ -40,17 +40,30 @@ def profile_scale(
     for _ in range(_LAYERS):
         x = graph.propagate(*x)
         total = total[0] + x[0], total[1] + x[1]
-    wanted, found = _length(total), _length(response(added))
-    if found == 0 < wanted:
+    both = response(added)
+    wanted, found = _length(total), _length(both)
+    if lost := _lost(added, both, response):
         warnings.warn(
-            'What profiles add to the embedding tables of the model does not '
-            'reach its embeddings; keep tables that are no input of them as '
-            "'torch.nn.Parameter', and profiles are added to its output"
+            f'What profiles of {" and ".join(lost)} add to the embedding '
+            'tables of the model does not reach its embeddings; keep tables '
+            "that are no input of them as 'torch.nn.Parameter', and profiles "
+            'are added to its output'
         )
     if not (0 < found < math.inf and 0 < wanted < math.inf):
         return 1.0
     return float(f'{wanted / found:.1e}')
 
 
-def _length(pair: Pair) -> float:
+def _lost(added: Pair, both: Pair, response: Response) -> list[str]:
+    """Whose profiles change nothing."""
+    user = response((added[0], torch.zeros_like(added[1])))
+    dead = {
+        'users': _length((added[0],)) > 0 == _length(user),
+        'items': _length((added[1],)) > 0
+        and all(x.equal(y) for x, y in zip(user, both, strict=True)),
+    }
+    return [side for side, is_dead in dead.items() if is_dead]
+
+
+def _length(pair: tuple[Tensor, ...]) -> float:
     return math.hypot(*(float(x.double().norm()) for x in pair))

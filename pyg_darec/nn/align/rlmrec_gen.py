@@ -7,7 +7,8 @@ from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.encoder import Encoder
 from pyg_darec.nn.align.nodes import sample_nodes, take_nodes
-from pyg_darec.nn.align.tables import by_table, call_with, input_tables
+from pyg_darec.nn.align.tables import by_table, input_tables
+from pyg_darec.nn.call_with import call_with
 from pyg_darec.nn.functional import info_nce
 from pyg_darec.nn.models.foreign import Embed
 from pyg_darec.nn.recommender import Step, add_terms
@@ -120,7 +121,9 @@ class RLMRecGenAlign(Aligner):
         user, item = is_masked.split([graph.num_users, graph.num_items])
         masks = by_table(tables, (user, item))
         return {
-            name: torch.where(mask[:, None], self.mask_token, table)
+            name: torch.where(
+                mask[:, None], self.mask_token.to(table.dtype), table
+            )
             for (name, table), mask in zip(
                 tables.by_name.items(), masks, strict=True
             )

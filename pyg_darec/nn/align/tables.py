@@ -1,78 +1,14 @@
-"""Input embeddings of any model, replaced for one call."""
+"""The parameters that hold the input embeddings of any model."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
-from torch.nn import Module
 
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.recommender import Recommender
-
-
-def call_with(
-    model: Recommender, method: str, tables: Mapping[str, Tensor], *args: Any
-) -> Any:
-    r"""Calls a method of :obj:`model` as if its parameters of these names
-    were other tensors. Gradients flow to those; the model is left as it is.
-
-    Args:
-        model (Recommender): The model.
-        method (str): The name of the method.
-        tables (dict): Tensors by the names of the parameters they stand for.
-        *args: The arguments of the method.
-    """
-    if not tables:
-        return getattr(model, method)(*args)
-    renamed = {
-        f'model.{name}': _dense_gradient(value)
-        for name, value in tables.items()
-    }
-    return functional_call(vars(model)['_caller'], renamed, (method, *args))
-
-
-def _dense_gradient(x: Tensor) -> Tensor:
-    # The gradient of rows that are looked up may be sparse, which what a
-    # table is made of cannot take.
-    if not x.requires_grad or torch.compiler.is_compiling():
-        return x
-    out: Tensor = _DenseGradient.apply(x)
-    return out
-
-
-class _DenseGradient(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return grad.to_dense() if grad.is_sparse else grad
-
-
-class _Caller(Module):
-    """A method as a forward pass, which is all that
-    :func:`torch.func.functional_call` calls.
-    """
-
-    def __init__(self, model: Recommender) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, method: str, *args: Any) -> Any:
-        return getattr(self.model, method)(*args)
-
-
-def caller(model: Recommender) -> Module:
-    r"""What :func:`call_with` calls :obj:`model` through. A compiled step
-    cannot make modules, so that an aligner asks for it when it is made.
-    """
-    # Past 'Module.__setattr__', which would make it a part of the model.
-    made: Module = vars(model).setdefault('_caller', _Caller(model))
-    return made
 
 
 class InputTables(NamedTuple):
@@ -116,9 +52,13 @@ def _is_flipped(
 ) -> bool:
     """Where sizes do not tell whether items come first."""
     parts = [name.lower() for name in names]
-    for first, second in (('item', 'user'), ('user', 'item')):
-        if len(parts) == 2 and first in parts[0] and second in parts[1]:
-            return first == 'item'
+    if len(parts) == 2:
+        items, users = (
+            first in parts[0] and second in parts[1]
+            for first, second in (('item', 'user'), ('user', 'item'))
+        )
+        if items != users:  # neither or both say nothing
+            return items
     return model.has_items_first(graph)
 
 

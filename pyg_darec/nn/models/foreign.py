@@ -104,14 +104,26 @@ class ForeignModel(Wrapper):
         """A loss and its terms, whether a model returns both or only one."""
         model: Any = self.model
         out = model.loss(_source(graph), batch)
-        loss, terms = (out, None) if isinstance(out, Tensor) else out
+        loss, terms = (out, None) if isinstance(out, Tensor) else _pair(out)
+        if not isinstance(loss, Tensor) or not isinstance(terms, dict | None):
+            raise TypeError(
+                f"'{type(model).__name__}.loss' needs to return the loss, or "
+                'the loss and a dictionary of its terms (got '
+                f"'{type(out).__name__}')"
+            )
         if loss.numel() != 1:
             raise ValueError(
                 f"'{type(model).__name__}.loss' needs to give one number "
                 f'(got a loss of shape {tuple(loss.shape)})'
             )
         loss = loss.reshape(())
-        return loss, {'base': loss.detach()} if terms is None else terms
+        # Plain numbers are as good, and 'loss' is the name of the total.
+        shown = {
+            name: torch.as_tensor(value).detach().to(loss).mean()
+            for name, value in (terms or {}).items()
+            if name != 'loss'
+        }
+        return loss, shown or {'base': loss.detach()}
 
     def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
         renew = getattr(self.model, 'renew', None)
@@ -230,6 +242,12 @@ def _reset(module: Module) -> None:
     if reset is not None:
         reset()
         return
+    if module._parameters:
+        raise TypeError(
+            f"'{type(module).__name__}' has parameters of its own "
+            f"{list(module._parameters)} and no 'reset_parameters'; write "
+            'one, or make a new model'
+        )
     for child in module.children():
         _reset(child)
 
@@ -252,6 +270,11 @@ class _OnSource:
 
     def __call__(self, model: Module, graph: BipartiteGraph) -> Any:
         return self.embed(model, _source(graph))
+
+
+def _pair(out: Any) -> tuple[Any, Any]:
+    is_pair = isinstance(out, tuple | list) and len(out) == 2
+    return (out[0], out[1]) if is_pair else (None, None)
 
 
 def _describe(out: Any) -> str:

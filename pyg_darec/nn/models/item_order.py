@@ -1,15 +1,16 @@
 """Whether users or items come first in a model's input embeddings."""
 
 import math
+import warnings
 from collections.abc import Callable
 from operator import attrgetter
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 from torch.nn.parameter import is_lazy
 
 from pyg_darec.graph import BipartiteGraph
+from pyg_darec.nn.call_with import call_with
 from pyg_darec.nn.modes import evaluating
 from pyg_darec.nn.recommender import Recommender
 
@@ -19,6 +20,8 @@ Pair = tuple[Tensor, Tensor]  # of users and of items
 _MAX_PROBES = 8
 # Six standard deviations of what rows of other nodes do by chance.
 _CLEAR = 6 * math.sqrt(_MAX_PROBES)
+# Four of them are enough where none is left.
+_LIKELY = 4 * math.sqrt(_MAX_PROBES)
 _TINY = 1e-30
 
 
@@ -42,7 +45,7 @@ def find_order(model: Recommender, graph: BipartiteGraph) -> bool:
             name: x + part[:, None] * step
             for name, x, part in zip(names, tables, parts, strict=True)
         }
-        after = functional_call(model, moved, (graph,))
+        after = call_with(model, 'encode', moved, graph)
         user, item = (
             (x - y).float().norm(dim=1).cpu()
             for x, y in zip(after, before, strict=True)
@@ -67,8 +70,8 @@ def _has_items_first(
     r"""Whether items come before users in the rows of a model's input
     embeddings. A random half of the rows is moved, and then the other one: the
     output of a node should change more with the half of its own row, or less
-    where that makes up for its neighbours. :obj:`False` where that is so of
-    neither order.
+    where that makes up for its neighbours. :obj:`False`, with a warning,
+    where that is so of neither order.
 
     Args:
         num_users (int): The number of users :math:`U`.
@@ -90,7 +93,17 @@ def _has_items_first(
         items_first += _evidence(torch.cat([item, user]), is_moved, num_items)
         if max(abs(users_first), abs(items_first)) > _CLEAR:
             break
-    return abs(items_first) > max(abs(users_first), _CLEAR)
+    likely = max(abs(users_first), abs(items_first))
+    if likely < _LIKELY:
+        warnings.warn(
+            'Whether users or items come first in the embedding table of the '
+            'model cannot be told, as rows make no difference to their own '
+            'nodes; users are taken to be first, and profiles of users and '
+            "items would be exchanged if they are not: put 'user' and "
+            "'item' into the names of two tables, or users first"
+        )
+        return False
+    return abs(items_first) == likely
 
 
 def _evidence(change: Tensor, is_moved: Tensor, split: int) -> float:

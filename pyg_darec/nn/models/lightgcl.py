@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from pyg_darec.checks import check_count
-from pyg_darec.graph import Batch, BipartiteGraph
+from pyg_darec.graph import Batch, BipartiteGraph, version_of
 from pyg_darec.nn.functional import log_partition
 from pyg_darec.nn.models.base import Penalty, View
 from pyg_darec.nn.models.contrast import (
@@ -195,9 +195,8 @@ class LightGCL(LayerContrastLightGCN):
 _EXTRA, _NUM_ITERS = 10, 20
 
 # Factors already found. An entry lives as long as its graph.
-_FACTORS: WeakKeyDictionary[BipartiteGraph, dict[int, View]] = (
-    WeakKeyDictionary()
-)
+_Factors = dict[tuple[int, int], View]  # by rank and version of the weights
+_FACTORS: WeakKeyDictionary[BipartiteGraph, _Factors] = WeakKeyDictionary()
 
 
 def low_rank(graph: BipartiteGraph, rank: int) -> View:
@@ -217,9 +216,10 @@ def low_rank(graph: BipartiteGraph, rank: int) -> View:
           :obj:`torch.double`
     """
     known = _FACTORS.setdefault(graph, {})
-    if rank not in known:
-        known[rank] = _factorize(graph, rank)
-    return known[rank]
+    key = rank, version_of(graph.weight)
+    if key not in known:
+        known[key] = _factorize(graph, rank)
+    return known[key]
 
 
 @torch.inference_mode(False)

@@ -1,11 +1,21 @@
+import warnings
 from typing import Any
 
+import pytest
 import torch
-from conformance.graphs import random_batch, random_data
+from conformance.graphs import random_batch, random_data, telling_data
 
 from pyg_darec.as_graph import as_graph
-from pyg_darec.nn.align import Aligner
-from pyg_darec.nn.models import LightGCN
+from pyg_darec.graph import Batch, BipartiteGraph
+from pyg_darec.nn.align import (
+    Aligner,
+    DaRecAlign,
+    KARAlign,
+    RLMRecConAlign,
+    RLMRecGenAlign,
+)
+from pyg_darec.nn.models import LightGCN, SimGCL
+from pyg_darec.nn.recommender import Step
 
 
 class Plain(Aligner):
@@ -47,3 +57,61 @@ def test_its_model_hears_of_epochs() -> None:
     assert model.is_ready(3)
     model.renew(graph, 3, 1)
     assert inner.asked == (graph, 3, 1)
+
+
+class Extended(SimGCL):
+    """A term of its own beside those of the backbone."""
+
+    def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
+        out = super().step(graph, batch)
+        terms = {**out.terms, 'extra': out.item.square().mean()}
+        return Step(terms, out.user, out.item)
+
+
+def test_terms_of_a_step_are_kept() -> None:
+    data = telling_data()
+    alone = Extended.from_data(data, 8)
+    names = set(alone.loss(data, random_batch(data))[1])
+    assert {'bpr', 'ssl', 'extra'} <= names
+    for align in (DaRecAlign, RLMRecConAlign):
+        terms = align(alone, 12).loss(data, random_batch(data))[1]
+        assert names <= set(terms)
+
+
+class OwnLoss(LightGCN):
+    def loss(self, data, batch):  # type: ignore[no-untyped-def]
+        return super().loss(data, batch)
+
+
+class OwnForward(LightGCN):
+    def forward(self, data):  # type: ignore[no-untyped-def]
+        return super().forward(data)
+
+
+@pytest.mark.parametrize(
+    ('cls', 'name'), [(OwnLoss, 'loss'), (OwnForward, 'forward')]
+)
+def test_overrides_that_aligners_do_not_call(cls: Any, name: str) -> None:
+    model = cls.from_data(telling_data(), 8)
+    with pytest.warns(UserWarning, match=rf"do not call \['{name}'\]"):
+        DaRecAlign(model, 12)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        RLMRecConAlign(
+            DaRecAlign(LightGCN.from_data(telling_data(), 8), 12), 12
+        )
+
+
+def test_its_model_may_be_assigned_again() -> None:
+    model = DaRecAlign(LightGCN.from_data(telling_data(), 8), 12)
+    model.model = model.model.to('cpu')
+    with pytest.raises(AttributeError, match='the one it was made for'):
+        model.model = LightGCN.from_data(telling_data(), 8)
+
+
+def test_narrow_indices() -> None:
+    data = telling_data()
+    batch = tuple(x.int() for x in random_batch(data))
+    for align in (DaRecAlign, KARAlign, RLMRecGenAlign):
+        model = align(LightGCN.from_data(data, 8), 12)
+        assert model.loss(data, batch)[0].isfinite()

@@ -3,20 +3,27 @@
 import copy
 import pickle
 import warnings
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from conformance.graphs import METADATA, RATES, random_batch, telling_data
 from torch import Tensor
-from torch.nn import Embedding, Linear, Module
+from torch.nn import Embedding, Linear, Module, ModuleDict
 from torch.nn.utils.parametrizations import weight_norm
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import GraphSAGE, to_hetero
 
 from pyg_darec import DaRecAlign, evaluate, fit
 from pyg_darec.as_graph import as_graph
-from pyg_darec.nn.align import KARAlign, RLMRecConAlign, RLMRecGenAlign
+from pyg_darec.nn.align import (
+    ControlRecAlign,
+    CTRLAlign,
+    KARAlign,
+    RLMRecConAlign,
+    RLMRecGenAlign,
+)
 from pyg_darec.nn.functional import bpr_loss
 from pyg_darec.nn.models import LightGCN
 from pyg_darec.nn.objectives import BPR
@@ -291,7 +298,8 @@ def test_order_of_rows_that_do_not_arrive_as_they_are() -> None:
     data, backbone = telling_data(), Passed(False)
     model = DaRecAlign(backbone, 12).eval()
     user, item = backbone.table.weight.split([USERS, ITEMS])
-    own = model(data)
+    with pytest.warns(UserWarning, match='cannot be told'):
+        own = model(data)
     wanted = as_graph(data).propagate(
         *model.injection(as_graph(data), user, item)
     )
@@ -508,3 +516,75 @@ def test_profiles_of_others_are_told() -> None:
         warnings.simplefilter('error')
         good = telling_data()
         DaRecAlign(LightGCN.from_data(good, 8), 12)(good)
+
+
+class BothNames(Module):
+    def __init__(self) -> None:
+        super().__init__()
+        tables = {k: Embedding(ITEMS, 8) for k in ('user', 'item')}
+        self.user_item_tables = ModuleDict(tables)
+
+    def forward(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+        tables = self.user_item_tables
+        return tables['user'].weight, tables['item'].weight  # type: ignore[return-value]
+
+
+def test_both_names_in_one_path() -> None:
+    data, model = square_data(), BothNames()
+    aligned = DaRecAlign(model, 12, neighbor_weight=0).eval()
+    shared = aligned.parts(data)['shared']
+    for x, y, kind in zip(aligned(data), shared, ('user', 'item'), strict=True):
+        own = model.user_item_tables[kind].weight
+        assert torch.allclose(x - own, y, atol=1e-6)
+        assert y.any()
+
+
+class HalfUsed(Tower):
+    """A table of items that is no longer used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.user, self.item = Embedding(USERS, 8), Embedding(ITEMS, 8)
+
+    def forward(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+        return self.user.weight, self.item_map(data['item'].x)
+
+
+def test_one_table_that_does_not_arrive() -> None:
+    data, model = data_with_features(), DaRecAlign(HalfUsed(), 12)
+    with pytest.warns(UserWarning, match='profiles of items add') as caught:
+        model(data)
+    assert not any('users' in str(w.message) for w in caught)
+
+
+@pytest.mark.parametrize('dtype', [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize(
+    'aligner',
+    [
+        DaRecAlign,
+        partial(DaRecAlign, preset='paper'),
+        RLMRecConAlign,
+        RLMRecGenAlign,
+        KARAlign,
+        CTRLAlign,
+        ControlRecAlign,
+    ],
+)
+def test_models_of_other_dtypes(aligner: Any, dtype: torch.dtype) -> None:
+    class Typed(Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.user, self.item = (
+                Embedding(n, 8, dtype=dtype) for n in (USERS, ITEMS)
+            )
+            self.linear = Linear(8, 8, dtype=dtype)
+
+        def forward(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+            return self.linear(self.user.weight), self.linear(self.item.weight)
+
+    data = telling_data()
+    model = Typed()
+    loss, _ = aligner(model, 12).loss(data, random_batch(data))
+    loss.backward()
+    assert loss.isfinite()
+    assert model.user.weight.grad is not None or aligner is CTRLAlign

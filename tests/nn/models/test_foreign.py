@@ -29,6 +29,7 @@ from pyg_darec.nn.align import (
     RLMRecConAlign,
     RLMRecGenAlign,
 )
+from pyg_darec.nn.functional import bpr_loss
 from pyg_darec.nn.models import ForeignModel, LightGCN, as_recommender
 from pyg_darec.retrieval import compute_embeddings
 from pyg_darec.train import fit
@@ -497,3 +498,57 @@ def test_inside_of_what_torch_wraps(make: Any, wrap: Any) -> None:
 def test_torch_wrapping_what_cannot_be_wrapped() -> None:
     with pytest.raises(TypeError, match=r"'Plain' cannot be wrapped as it is"):
         as_recommender(DataParallel(Plain()))
+
+
+@pytest.mark.parametrize(
+    'make',
+    [
+        lambda loss: {'a': loss},
+        lambda loss: {'a': loss.item()},
+        lambda loss: {'a': loss.detach().view(1)},
+        lambda loss: {'a': loss.detach(), 'loss': 100 * loss.detach()},
+        lambda loss: {'a': 1},
+    ],
+)
+def test_terms_of_any_form(make: Any) -> None:
+    class Own(Contract):
+        def loss(self, data: Any, batch: Any) -> Any:
+            user, item = self(data)
+            loss = bpr_loss(user, item, batch)
+            return loss, make(loss)
+
+    data = random_data()
+    result = fit(Own(), data, epochs=2, progress=False)
+    row = result.history[0]
+    assert {'loss', 'a'} <= row.keys()
+    assert 0 < row['loss'] < 5
+    terms = as_recommender(Own()).loss(data, random_batch(data))[1]
+    assert set(terms) == {'a'}
+    assert not terms['a'].requires_grad
+
+
+@pytest.mark.parametrize('out', [{'a': 1}, (1, 2, 3), 0.5, (0.5, {})])
+def test_losses_of_no_form(out: Any) -> None:
+    class Own(Contract):
+        def loss(self, data: Any, batch: Any) -> Any:
+            return out
+
+    data = random_data()
+    with pytest.raises(TypeError, match='needs to return the loss'):
+        as_recommender(Own()).loss(data, random_batch(data))
+
+
+def test_reset_of_parameters_without_a_method() -> None:
+    class Bare(Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.user = torch.nn.Parameter(torch.randn(30, 4))
+            self.item = torch.nn.Parameter(torch.randn(20, 4))
+
+        def forward(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+            return self.user, self.item
+
+    model = DaRecAlign(Bare(), 12)
+    model(random_data())
+    with pytest.raises(TypeError, match="no 'reset_parameters'"):
+        model.reset_parameters()

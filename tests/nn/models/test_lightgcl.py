@@ -228,3 +228,12 @@ def test_bad_arguments(kwargs: dict) -> None:
     name, value = next(iter(kwargs.items()))
     with pytest.raises(ValueError, match=rf"'{name}'.*\(got '?{value}'?\)"):
         LightGCL(3, 3, **kwargs)
+
+
+def test_factors_of_weights_that_changed() -> None:
+    graph = BipartiteGraph.from_data(random_data())
+    view = graph.with_weight(graph.weight.clone())
+    first = low_rank(view, 3)
+    view.weight.mul_(2)
+    p, q = low_rank(view, 3)
+    torch.testing.assert_close(p @ q.t(), 2 * first[0] @ first[1].t())
