@@ -9,6 +9,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_darec.graph import BipartiteGraph, version_of
 from pyg_darec.profiles.hash_split import PROFILE_SPLIT, hash_split
+from pyg_darec.transforms.relation import held_out_keys
 
 # Conversions already made. An entry lives as long as its data and counts
 # only while the values that it was made from are the ones in the data.
@@ -49,8 +50,14 @@ def _warn_of_other_profiles(data: HeteroData, graph: BipartiteGraph) -> None:
     as well be of an earlier day, which is fine: no more than a warning.
     """
     stamped = [t for t in graph.edge_type[::2] if PROFILE_SPLIT in data[t]]
-    held_out = any(x.numel() > 0 for x in graph.edge_label_index.values())
-    if not stamped or not held_out:
+    store = data[graph.edge_type]
+    # 'RandomLinkSplit' has no other name for what it takes away. A sample of
+    # the interactions has others as well, and nodes with numbers.
+    held_out = any(
+        store[key].numel() > 0 for key in held_out_keys(data, graph.edge_type)
+    )
+    is_sample = 'n_id' in data[graph.edge_type[0]]
+    if not stamped or not held_out or is_sample:
         return  # spares the hash
     split = hash_split(graph)
     others = [t for t in stamped if data[t][PROFILE_SPLIT] != split]

@@ -6,6 +6,7 @@ import weakref
 import pytest
 import torch
 from conformance.graphs import RATES, random_data
+from torch_geometric.transforms import RandomLinkSplit
 
 from pyg_darec.as_graph import as_graph
 from pyg_darec.profiles import hash_split
@@ -83,3 +84,22 @@ def test_keeps_no_data_alive() -> None:
 def test_of_something_else() -> None:
     with pytest.raises(TypeError, match=r"\(got 'dict'\)"):
         as_graph({})  # type: ignore[arg-type]
+
+
+def test_profiles_that_were_made_before_a_split_of_pyg() -> None:
+    data = random_data()
+    for split in ('val', 'test'):
+        del data[RATES][f'{split}_edge_label_index']
+    data['user'].profile_split = hash_split(data)
+    split = RandomLinkSplit(num_val=0.2, num_test=0.2, edge_types=[RATES])
+    for part in split(data):
+        with pytest.warns(UserWarning, match='split first'):
+            as_graph(part)
+    # A sample is no split.
+    part = data.clone()
+    part['user'].n_id = torch.arange(30)
+    part[RATES].edge_label_index = data[RATES].edge_index[:, :5]
+    part[RATES].edge_index = data[RATES].edge_index[:, :50]
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        as_graph(part)

@@ -1,4 +1,6 @@
+import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -7,11 +9,14 @@ from pyg_darec.cli.paths import embedding_folders, profile_files
 from pyg_darec.datasets.folder import load_data, save_data
 from pyg_darec.profiles import (
     EmbeddingClient,
+    EmbeddingStore,
     TfidfEncoder,
     complete_profiles,
     encode_profiles,
 )
 from pyg_darec.profiles.encoder import Encoder
+from pyg_darec.profiles.hash_split import PROFILE_SPLIT
+from pyg_darec.profiles.store_writer import StoreMismatchError
 from pyg_darec.transforms import AttachProfileEmbeddings
 
 
@@ -49,7 +54,8 @@ def encode(
         precision: the type of the weights, such as float16
         normalize: divide each embedding by its length
         half: store float16 instead of float32
-        overwrite: begin anew where other embeddings are stored
+        overwrite: begin anew where other embeddings are stored, which stay
+            until all new ones are there
     """
     graph = complete_profiles(
         load_data(data, embeddings=False), profile_files(data)
@@ -68,20 +74,51 @@ def encode(
     for node_type in ('user', 'item'):
         graph[node_type].pop('llm_x', None)
     folders = embedding_folders(data)
+    places = {}
     for node_type, folder in folders.items():
-        store = encode_profiles(
-            graph[node_type].profile,
-            folder,
-            chosen,
-            graph[node_type].get('id'),
-            split=graph,
-            normalize=normalize,
-            dtype=torch.float16 if half else torch.float32,
-            batch_size=batch_size,
-            devices=devices,
-            precision=precision,
-            overwrite=overwrite,
-        )
-        say(store)
+        arguments = {
+            'texts': graph[node_type].profile,
+            'encoder': chosen,
+            'ids': graph[node_type].get('id'),
+            # Texts of items may be of no interactions, and outlast a split.
+            'split': graph if PROFILE_SPLIT in graph[node_type] else None,
+            'normalize': normalize,
+            'dtype': torch.float16 if half else torch.float32,
+            'batch_size': batch_size,
+            'devices': devices,
+            'precision': precision,
+        }
+        places[node_type] = _encode(folder, arguments, overwrite)
+    # Only now, so that nothing is lost if one of them fails.
+    for node_type, place in places.items():
+        _move(place, folders[node_type])
+        say(EmbeddingStore(folders[node_type]))
     graph = AttachProfileEmbeddings(folders)(graph)
     save_data(graph, data, embeddings=folders)
+
+
+def _encode(folder: Path, arguments: dict[str, Any], overwrite: bool) -> Path:
+    """Where the embeddings are: in the folder, or beside others there."""
+    try:
+        encode_profiles(folder=folder, **arguments)
+        return folder
+    except StoreMismatchError:
+        if not overwrite:
+            raise
+    place = folder.with_name(f'.{folder.name}.new')
+    try:
+        encode_profiles(folder=place, **arguments)
+    except StoreMismatchError:  # what is there is of an earlier attempt
+        shutil.rmtree(place)
+        encode_profiles(folder=place, **arguments)
+    return place
+
+
+def _move(place: Path, folder: Path) -> None:
+    if place == folder:
+        return
+    old = folder.with_name(f'.{folder.name}.old')
+    shutil.rmtree(old, ignore_errors=True)
+    folder.rename(old)
+    place.rename(folder)
+    shutil.rmtree(old)

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from pyg_darec.cli.output import say
+from pyg_darec.cli.paths import profile_files
 from pyg_darec.datasets import from_table
 from pyg_darec.datasets.folder import save_data
 from pyg_darec.datasets.texts import attach_texts
@@ -69,4 +70,11 @@ def prepare(
     three = tuple(ratios)
     graph = SplitInteractions(split, three, seed)(graph)  # type: ignore[arg-type]
     save_data(graph, data)
+    if files := profile_files(data):
+        names = ', '.join(map(str, files.values()))
+        say(
+            f'{data}: what a language model wrote of earlier data is kept in '
+            f"{names}; run 'profile' again, which asks for what has changed, "
+            'or remove it'
+        )
     say(f'{data}: {BipartiteGraph.from_data(graph)}')

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from pyg_darec.profiles.cell import decode
+
 _TEXT = ('.csv', '.tsv', '.txt')
 _SEPARATORS = {',': 'a comma', ';': 'a semicolon', '\t': 'a tab', '|': 'a bar'}
 # What a shell makes of a tab, which is hard to type there.
@@ -126,6 +128,7 @@ def _read_file(
         ) from e
     for column in ids:
         if names.count(column) == 1:
+            _check_lines(table[column], path)
             table[column] = _parse_whole_numbers(table[column])
     for other, name in _SEPARATORS.items():
         header = str(table.columns[0])
@@ -135,6 +138,17 @@ def _read_file(
                 f'sep={other!r} (got the single column {header!r})'
             )
     return table
+
+
+def _check_lines(values: Any, path: Path) -> None:
+    for row, value in enumerate(values.tolist()):
+        if isinstance(value, str) and '\n' in value:
+            raise ValueError(
+                f"Column '{values.name}' of '{path}' holds an id of several "
+                'lines, as where a quotation mark has no partner; write it '
+                'twice within two others, or read the file with pandas '
+                f'and pass the DataFrame (got {value!r:.80} in row {row})'
+            )
 
 
 def check_columns(table: Any, columns: list[str], name: str) -> None:
@@ -172,13 +186,15 @@ def to_ids(values: Any, name: str) -> Any:
     import pandas as pd
 
     check_not_missing(values, name)
-    if pd.api.types.is_float_dtype(values) and (values % 1 == 0).all():
+    if pd.api.types.is_float_dtype(values):
+        number = values.astype('float64')  # Arrow's own know no remainder
         # What pandas makes of integers that had missing ones among them.
-        values = values.map(int)
+        values = number.map(int) if (number % 1 == 0).all() else number
     ids = [
         value.item() if isinstance(value, np.generic) else value
         for value in values.tolist()
     ]
+    ids = [decode(value) for value in ids]
     for row, value in enumerate(ids):
         if not isinstance(value, Hashable):
             raise ValueError(
@@ -250,6 +266,11 @@ def to_seconds(values: Any, name: str) -> Any:
     times = pd.to_datetime(values, utc=True, errors='coerce', format='ISO8601')
     if times.isna().any():
         times = pd.to_datetime(values, utc=True, errors='coerce')
+    if times.isna().any():
+        # A table that was read as texts has texts of seconds.
+        numbers = pd.to_numeric(values, errors='coerce')
+        if numbers.notna().all():
+            return to_seconds(numbers, name)
     bad = np.flatnonzero(times.isna())
     if bad.size:
         raise ValueError(

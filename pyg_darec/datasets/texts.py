@@ -123,6 +123,12 @@ def attach_texts(
         place = row_ids.find(key)
         own = place >= 0 and (keys[place] == key or keys[place] not in taken)
         found.append(rows[keys[place]] if own else unknown)
+    if all(row < 0 for row, _, _ in found):
+        raise ValueError(
+            f"No id in column '{id}' of {source[0].lower()}{source[1:]} is "
+            f"that of a node of type '{node_type}'; name the column that holds "
+            f'them (got {keys[0]!r:.80}, where nodes have {ids[0]!r:.80})'
+        )
     texts = [value or missing or '' for _, _, value in found]
     lacking = [n for n, value in enumerate(texts) if not value]
     if missing is None and lacking:

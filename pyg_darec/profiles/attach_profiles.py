@@ -27,7 +27,8 @@ def attach_profiles(
     Args:
         data (HeteroData): The data.
         stores (dict): By node type, the store or its file.
-        missing (str, optional): The text of nodes without a profile;
+        missing (str, optional): The text of nodes without a profile, or
+            whose profile is of another split than those of others;
             :obj:`''` for none. If :obj:`None`, all need one.
             (default: :obj:`None`)
         edge_type (tuple, optional): The relation, from users to items.
@@ -56,6 +57,8 @@ def attach_profiles(
             store = ProfileStore(store, read_only=True)
         current = store.current()
         answers = [current.get(node_id) for node_id in ids]
+        if missing is not None:
+            answers = _of_split(answers, split)
         _check_split(answers, split, store)
         found = [None if a is None else a.profile for a in answers]
         if missing is None and None in found:
@@ -69,11 +72,28 @@ def attach_profiles(
     return data
 
 
+def _of_split(
+    answers: Sequence[Answer | None], split: str
+) -> list[Answer | None]:
+    """Without those of another split, if the prompts of this one were asked:
+    they had nothing to ask about such nodes.
+    """
+    others = [a is not None and a.split not in (None, split) for a in answers]
+    if not any(a is not None and a.split == split for a in answers):
+        return list(answers)
+    return [
+        None if is_other else a
+        for a, is_other in zip(answers, others, strict=True)
+    ]
+
+
 def _check_split(
     answers: Sequence[Answer | None], split: str, store: ProfileStore
 ) -> None:
     for answer in answers:
-        if answer is not None and answer.split not in (None, split):
+        if answer is None or answer.profile is None:
+            continue  # nothing was written, so that nothing tells
+        if answer.split not in (None, split):
             raise ValueError(
                 f"The profile of id {answer.id!r} in '{store.path}' was "
                 'written from other training interactions and may know '

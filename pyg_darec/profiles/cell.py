@@ -30,10 +30,16 @@ def is_missing(value: Any) -> bool:
     return differs is value  # pandas.NA; others answer element by element
 
 
+def decode(value: Any) -> Any:
+    r"""Text of what a Parquet file keeps as bytes; anything else as it is."""
+    return value.decode('utf-8') if isinstance(value, bytes) else value
+
+
 def to_text(value: Any) -> str:
     r"""A value as text: nothing if it is missing, elements of a list with
     commas in between.
     """
+    value = decode(value)
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, set | frozenset):

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -232,11 +233,26 @@ def _hash_folder(folder: Path) -> str:
 
 
 def _hash_model(model: 'SentenceTransformer') -> str:
-    # Prompts and pooling change the embeddings as much as weights do.
+    # Prompts, pooling and where texts are cut change the embeddings as much as
+    # weights do.
     out = hashlib.sha256(f'{model}{model.prompts}'.encode())
-    out.update(f'{model.default_prompt_name}{model.truncate_dim}'.encode())
+    length = getattr(model, 'max_seq_length', None)
+    options = model.default_prompt_name, model.truncate_dim, length
+    out.update(f'{options}{_describe_tokenizer(model)}'.encode())
     for name, weight in model.state_dict().items():
         raw = weight.detach().cpu().contiguous().view(-1).view(torch.uint8)
         out.update(name.encode())
         out.update(raw.numpy().tobytes())
     return out.hexdigest()
+
+
+def _describe_tokenizer(model: 'SentenceTransformer') -> str:
+    tokenizer = getattr(model, 'tokenizer', None)
+    fast = getattr(tokenizer, 'backend_tokenizer', tokenizer)
+    to_str = getattr(fast, 'to_str', None)
+    if to_str is None:
+        return repr(tokenizer)
+    parts = json.loads(to_str())
+    for key in ('padding', 'truncation'):  # those of the last call
+        parts.pop(key, None)
+    return json.dumps(parts, sort_keys=True)

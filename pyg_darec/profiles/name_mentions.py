@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from pyg_darec.profiles.cell import to_text
+
 # Scripts that put no space between words: every character is a word.
 _UNSPACED = '\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff'
 _WORD = re.compile(rf'[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)+')
@@ -42,6 +44,7 @@ class NameIndex:
         self._rows: dict[str, list[int]] = {}
         self._lengths: dict[tuple[str, ...], set[int]] = {}
         for row, name in enumerate(names):
+            name = to_text(name)
             words = list(_WORD.finditer(name.casefold()))
             if not words:
                 continue

@@ -1,6 +1,7 @@
 """Columns of a Parquet file as arrays."""
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,15 @@ def _to_array(column: Any) -> Any:
 
 # What pandas calls the index of a table whose rows were moved.
 _INDEX = re.compile(r'__index_level_\d+__')
+# Names of dimensions: one word for all of them, or none, and a number.
+_NUMBERED = re.compile(r'(.*?)(\d+)')
 
 
 def merge_columns(
     columns: dict[str, Any], where: str, has_ids: bool = False
 ) -> dict[str, Any]:
-    r"""Makes one matrix of a file that has a column for each dimension.
+    r"""Makes one matrix of a file that has a column for each dimension, such as
+    :obj:`'0'`, :obj:`'1'` or :obj:`'dim_0'`, :obj:`'dim_1'`, by their numbers.
 
     Args:
         columns (dict): The columns other than that of ids.
@@ -61,8 +65,9 @@ def merge_columns(
             (default: :obj:`False`)
 
     Raises:
-        ValueError: If one of these columns is not floating-point, or an index
-            that may hold the ids.
+        ValueError: If one of these columns is not floating-point, an index
+            that may hold the ids, or not numbered like the others: ids with
+            gaps among them are floating-point as well.
     """
     if has_ids:
         columns = {
@@ -73,11 +78,21 @@ def merge_columns(
     arrays = columns.values()
     if not all(isinstance(x, np.ndarray) and x.ndim == 1 for x in arrays):
         return columns  # one is a column of lists
+    found = {name: _NUMBERED.fullmatch(name) for name in columns}
+    words = Counter(match[1] for match in found.values() if match)
+    word = words.most_common(1)[0][0] if words else None
     for name, column in columns.items():
-        if column.dtype.kind != 'f' or _INDEX.fullmatch(name):
+        match = found[name]
+        is_other = match is None or match[1] != word
+        if column.dtype.kind != 'f' or is_other or _INDEX.fullmatch(name):
             raise ValueError(
-                f"Column '{name}' of {where} is no dimension; remove it, or "
-                "if it holds the ids, pass its name as 'id_column' "
+                f"Column '{name}' of {where} is no dimension, which are "
+                "floating-point and numbered, such as 'x0', 'x1'; remove it, "
+                "or if it holds the ids, pass its name as 'id_column' "
                 f'(got dtype {column.dtype})'
             )
-    return {'': np.column_stack(list(arrays))} if columns else columns
+    numbers = {name: int(match[2]) for name, match in found.items() if match}
+    ordered = sorted(columns, key=numbers.__getitem__)
+    if not columns:
+        return columns
+    return {'': np.column_stack([columns[name] for name in ordered])}

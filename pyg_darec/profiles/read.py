@@ -37,7 +37,9 @@ def read_embeddings(
       ids. Where they hold more than these two, the matrix is called
       :obj:`embeddings`, :obj:`embedding` or :obj:`emb`.
     * ``.parquet`` holds the matrix as one column of lists, or as one
-      floating-point column per dimension, and may hold a column of ids.
+      floating-point column per dimension, numbered like :obj:`'0'` or
+      :obj:`'dim_0'` and in the order of these numbers, and may hold a column
+      of ids.
       Other columns are as above.
 
     Args:

@@ -16,6 +16,11 @@ from pyg_darec.profiles.embedding_store import EMBEDDINGS, IDS
 from pyg_darec.profiles.journal import JOURNAL, Block, Journal, to_line
 from pyg_darec.profiles.manifest import FORMAT, Manifest
 
+
+class StoreMismatchError(ValueError):
+    r"""What is in a folder is not what is to be written there."""
+
+
 LOCK = '.lock'
 NEW = '.new'
 COMMIT_SECONDS = 0.5
@@ -213,7 +218,7 @@ class StoreWriter:
             return header
         if self.overwrite:
             return None
-        raise ValueError(
+        raise StoreMismatchError(
             f"'{self.folder}' was begun with other settings; go on with "
             "those, choose another folder or pass 'overwrite' (got "
             f'{difference})'
@@ -303,7 +308,7 @@ class StoreWriter:
         for name in (MANIFEST, EMBEDDINGS, IDS):
             path = self.folder / name
             if path.exists() and not (self.folder / JOURNAL).exists():
-                raise ValueError(
+                raise StoreMismatchError(
                     f"'{path}' is not of an unfinished store; choose another "
                     f"folder or pass 'overwrite' (got no {JOURNAL!r})"
                 )

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from pyg_darec.profiles.cell import decode
+
 
 class WrittenIds:
     r"""Ids, found by how they are written: :obj:`7` by :obj:`'7'`, and by
@@ -46,6 +48,7 @@ class WrittenIds:
 
 def written(value: Any) -> str:
     r"""An id as text; a whole number has no point, whatever its type."""
+    value = decode(value)
     is_whole = isinstance(value, float) and value.is_integer()
     return str(int(value) if is_whole else value)
 

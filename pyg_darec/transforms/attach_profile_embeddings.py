@@ -1,4 +1,5 @@
 import os
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,11 +21,25 @@ from pyg_darec.profiles.match import match_ids
 from pyg_darec.profiles.read import Embeddings, read_embeddings
 from pyg_darec.profiles.read_store import check_split, read_store
 from pyg_darec.transforms.node_lists import node_ids, node_texts
-from pyg_darec.transforms.relation import check_hetero, count_nodes
+from pyg_darec.transforms.relation import (
+    check_hetero,
+    count_nodes,
+    list_options,
+)
 
 Source: TypeAlias = str | os.PathLike[str] | Tensor | np.ndarray
 _PATHS = (str, os.PathLike)
 _SOURCES = (*_PATHS, Tensor, np.ndarray)
+# Options that matter to what is attached, shown where they are no defaults.
+_NAMED = [
+    'id_column',
+    'text_attr',
+    'id_attr',
+    'cache_key',
+    'dtype',
+    'lazy',
+    'edge_type',
+]
 
 
 @functional_transform('attach_profile_embeddings')
@@ -205,6 +220,7 @@ class AttachProfileEmbeddings(BaseTransform):
             args.append(f'encoder={describe(self.encoder)}')
         args.append(f"attr_name='{self.attr_name}'")
         args.append(f'normalize={self.normalize}')
+        args += list_options(self, _NAMED)
         return f'{self.__class__.__name__}({", ".join(args)})'
 
     def _is_store(self, node_type: str) -> bool:
@@ -287,4 +303,7 @@ class AttachProfileEmbeddings(BaseTransform):
 def _describe_source(source: Source) -> str:
     if isinstance(source, str | os.PathLike):
         return f"'{os.fspath(source)}'"
-    return f'{type(source).__name__}{tuple(source.shape)}'
+    name, shape = type(source).__name__, tuple(source.shape)
+    x = torch.as_tensor(source).detach().cpu().reshape(-1).contiguous()
+    # Others of the same shape are others.
+    return f'{name}{shape}#{zlib.crc32(x.view(torch.uint8).numpy().data):08x}'

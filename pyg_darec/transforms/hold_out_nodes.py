@@ -13,6 +13,7 @@ from pyg_darec.transforms.relation import (
     check_hetero,
     check_relation,
     held_out_keys,
+    list_options,
 )
 
 _KINDS = 'user', 'item'
@@ -113,7 +114,12 @@ class HoldOutNodes(BaseTransform):
 
     def _set_pairs(self, warm: HeteroData, cold: HeteroData) -> None:
         store = cold[self.edge_type]
-        pairs = [store[key] for key in held_out_keys(cold, self.edge_type)]
+        pairs = []
+        for key in held_out_keys(cold, self.edge_type):
+            # Those of PyG's splits have negative samples among them.
+            label = store.get(key.removesuffix('_index'))
+            is_pair = slice(None) if label is None else label > 0
+            pairs.append(store[key][:, is_pair])
         seen = store.edge_index
         if self.kind == 'item' or not pairs:
             pairs, seen = [seen, *pairs], seen[:, :0]
@@ -151,7 +157,6 @@ class HoldOutNodes(BaseTransform):
             )
 
     def __repr__(self) -> str:
-        return (
-            f"{self.__class__.__name__}('{self.kind}', share={self.share}, "
-            f'seed={self.seed})'
-        )
+        args = [f"'{self.kind}'", f'share={self.share}', f'seed={self.seed}']
+        args += list_options(self, ['edge_type'])
+        return f'{self.__class__.__name__}({", ".join(args)})'

@@ -11,6 +11,7 @@ from pyg_darec.transforms.relation import (
     check_hetero,
     check_relation,
     held_out_keys,
+    list_options,
 )
 
 
@@ -88,4 +89,5 @@ class KCore(BaseTransform):
 
     def __repr__(self) -> str:
         k = self.k[0] if self.k[0] == self.k[1] else self.k
-        return f'{self.__class__.__name__}({k})'
+        args = [str(k), *list_options(self, ['edge_type'])]
+        return f'{self.__class__.__name__}({", ".join(args)})'

@@ -1,5 +1,6 @@
 """What several transforms ask of a graph and of one of its relations."""
 
+import inspect
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -73,6 +74,20 @@ def check_relation(data: HeteroData, edge_type: EdgeType) -> tuple[int, int]:
                 f'{size} (got index {int(index[row, position])})'
             )
     return sizes
+
+
+def list_options(transform: Any, names: Iterable[str]) -> list[str]:
+    r"""The options of a transform that are not the defaults, as a
+    :obj:`repr` lists them: PyG tells by it whether a cached data set was made
+    with another one.
+    """
+    defaults = inspect.signature(type(transform)).parameters
+    values = {name: getattr(transform, name) for name in names}
+    return [
+        f'{name}={value!r}'
+        for name, value in values.items()
+        if value != defaults[name].default
+    ]
 
 
 def held_out_keys(data: HeteroData, edge_type: EdgeType) -> list[str]:

@@ -21,6 +21,7 @@ from pyg_darec.transforms.relation import (
     check_other_relations,
     check_relation,
     held_out_keys,
+    list_options,
     take,
 )
 
@@ -272,10 +273,10 @@ class SplitInteractions(BaseTransform):
             )
 
     def __repr__(self) -> str:
-        return (
-            f"{self.__class__.__name__}(strategy='{self.strategy}', "
-            f'ratios={self.ratios}, seed={self.seed})'
-        )
+        args = [f"strategy='{self.strategy}'", f'ratios={self.ratios}']
+        args += [f'seed={self.seed}']
+        args += list_options(self, ['time_attr', 'edge_type'])
+        return f'{self.__class__.__name__}({", ".join(args)})'
 
 
 def _trained(part: Tensor, node: Tensor) -> Tensor:

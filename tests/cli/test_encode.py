@@ -8,6 +8,7 @@ from cli.shop import MODEL
 from pyg_darec.cli.main import main
 from pyg_darec.datasets.folder import load_data
 from pyg_darec.profiles import EmbeddingStore, TfidfEncoder, hash_split
+from pyg_darec.transforms import HoldOutNodes
 
 
 def test_sentence_transformers(shop: Path) -> None:
@@ -96,3 +97,53 @@ def test_what_cannot_be_encoded(shop: Path, capsys) -> None:
     assert "'./no-such-model' can be loaded" in capsys.readouterr().err
     assert main(['encode', 'shop', '--encoder', str(MODEL), '--dim=9']) == 1
     assert "'dim' is for an endpoint" in capsys.readouterr().err
+
+
+def test_a_failure_leaves_what_was_there(shop: Path, monkeypatch) -> None:
+    run(*PREPARE)
+    encode = ['encode', 'shop', '--encoder', 'tfidf', '--dim']
+    run(*encode, '8')
+    before, embed = load_data('shop'), TfidfEncoder.__call__
+    asked = []
+
+    def fail(self, texts):
+        asked.extend(texts)
+        if before['user'].profile[0] in texts:
+            raise ValueError('no more')
+        return embed(self, texts)
+
+    for _ in range(2):
+        asked.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(TfidfEncoder, '__call__', fail)
+            assert main([*encode, '4', '--overwrite']) == 1
+        assert load_data('shop')['item'].llm_x.equal(before['item'].llm_x)
+        run('info', 'shop')
+    # Items were done the first time, and are not asked for again.
+    assert set(asked) <= set(before['user'].profile)
+    run(*encode, '4', '--overwrite')
+    assert load_data('shop')['user'].llm_x.size(1) == 4
+    assert {path.name for path in Path('shop/embeddings').iterdir()} == {
+        'item',
+        'user',
+    }
+    # Another attempt was begun with other settings and given up.
+    with monkeypatch.context() as patch:
+        patch.setattr(TfidfEncoder, '__call__', fail)
+        assert main([*encode, '5', '--overwrite']) == 1
+    run(*encode, '6', '--overwrite')
+    assert load_data('shop')['item'].llm_x.size(1) == 6
+
+
+def test_texts_of_items_outlast_a_split(shop: Path, monkeypatch) -> None:
+    run(*PREPARE)
+    encode = ['encode', 'shop', '--encoder', str(MODEL)]
+    run(*encode)
+    data = load_data('shop')
+    HoldOutNodes('user')(data)
+    assert EmbeddingStore('shop/embeddings/item').manifest.split is None
+    assert EmbeddingStore('shop/embeddings/user').manifest.split is not None
+    run(*PREPARE, '--seed', '5')
+    run(*encode, '--overwrite')
+    assert load_data('shop')['item'].llm_x.equal(data['item'].llm_x)
+    assert not load_data('shop')['user'].llm_x.equal(data['user'].llm_x)

@@ -100,3 +100,12 @@ def test_another_folder_is_not_touched(shop: Path, capsys) -> None:
     assert main(PREPARE) == 1
     assert 'holds other files' in capsys.readouterr().err
     assert [p.name for p in Path('shop').iterdir()] == ['mine.txt']
+
+
+def test_what_was_written_of_earlier_data_is_told(shop: Path, capsys) -> None:
+    run(*PREPARE)
+    assert 'language model' not in capsys.readouterr().out
+    Path('shop/profiles').mkdir()
+    Path('shop/profiles/item.jsonl').write_text('')
+    run(*PREPARE)
+    assert "item.jsonl; run 'profile' again" in capsys.readouterr().out

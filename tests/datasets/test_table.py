@@ -120,6 +120,7 @@ DAYS = ['2019-12-31', '2020-01-01']
         (pd.Series([int(UTC.timestamp())] * 2, dtype=object), [0, 0]),
         (pd.Categorical([int(UTC.timestamp()), UTC.timestamp() + 1]), [0, 1]),
         (pd.Categorical([UTC, UTC]), [0, 0]),
+        ([str(int(UTC.timestamp())), f'{UTC.timestamp() + 1.5}'], [0, 1]),
     ],
 )
 def test_times(times, seconds):
@@ -143,6 +144,8 @@ def test_times(times, seconds):
         ([datetime.date(2020, 1, 1), datetime.date(2019, 12, 31)], DAYS),
         ([2**60, 2**60 + 1], [2**60, 2**60 + 1]),
         (np.array([np.int64(2), 1], dtype=object), [1, 2]),
+        (np.array([b'b', 'ä'.encode()], dtype=object), ['b', 'ä']),
+        (pd.array([3.0, 1.0], dtype='double[pyarrow]'), [1, 3]),
     ],
     ids=str,
 )
@@ -303,6 +306,7 @@ def test_bad_tables(table, kwargs, message):
         ('a.csv', b'user,item,user\na,1,b\n', "exactly one column 'user'"),
         ('a.csv', b'user,item,\na,,b\n', "'item' .* missing in 1 rows"),
         ('a.csv.zip', b'no zip', 'not a table'),
+        ('a.tsv', b'user\titem\n1\t"a\n2\tb\n3\t"c\n', 'no partner.* row 0'),
         ('a.csv.xz', b'no xz', 'not a table'),
         ('a.csv.bz2', b'no bz2', 'not a table'),
         ('a.csv.tar', b'no tar', 'not a table'),

@@ -121,3 +121,16 @@ def test_graph_without_ids():
         attach_texts(data, table)
     data['item'].id = torch.tensor([7])
     assert attach_texts(data, table)['item'].name == ['a']
+
+
+def test_table_of_other_nodes():
+    table = pd.DataFrame({'item': ['P1', 'P2'], 'title': ['x', 'y']})
+    match = r"No id .* of the table .*\(got 'P1', where nodes have '7'\)"
+    with pytest.raises(ValueError, match=match):
+        attach_texts(make_data(), table, missing='Unknown.')
+
+
+def test_bytes_are_text():
+    columns = {'item': [b'7', b'8', b'9'], 'title': [b'x', b'y', b'z']}
+    table = pd.DataFrame(columns)
+    assert attach_texts(make_data(), table)['item'].text == ['x', 'y', 'z']

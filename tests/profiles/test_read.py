@@ -97,7 +97,7 @@ def test_parquet_with_a_column_per_dimension(tmp_path):
 
 def test_parquet_column_that_may_be_ids(tmp_path):
     path = tmp_path / 'usr.parquet'
-    pd.DataFrame(X, columns=list('abc')).assign(who=IDS).to_parquet(path)
+    pd.DataFrame(X, columns=list('012')).assign(who=IDS).to_parquet(path)
     match = r"Column 'who' of .*usr.parquet.*'id_column' \(got dtype int64\)"
     with pytest.raises(ValueError, match=match):
         read_embeddings(path)
@@ -116,7 +116,7 @@ def test_parquet_of_a_table_whose_rows_were_moved(tmp_path, x):
 
 def test_parquet_index_that_may_be_ids(tmp_path):
     path = tmp_path / 'usr.parquet'
-    pd.DataFrame(X, IDS.astype(float), list('abc')).to_parquet(path)
+    pd.DataFrame(X, IDS.astype(float), list('012')).to_parquet(path)
     with pytest.raises(ValueError, match=r"Column '__index_level_0__'.* ids"):
         read_embeddings(path)
     out = read_embeddings(path, '__index_level_0__')

