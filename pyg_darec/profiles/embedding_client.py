@@ -5,7 +5,7 @@ import numpy as np
 
 from pyg_darec.checks import check_count
 from pyg_darec.profiles.backoff import Backoff
-from pyg_darec.profiles.client import TransientError
+from pyg_darec.profiles.client import RejectedError, TransientError
 from pyg_darec.profiles.endpoint import Endpoint
 
 _ADVICE = 'run again after that, which goes on where this one stopped'
@@ -137,6 +137,12 @@ class EmbeddingClient(Endpoint):
             ]
         except Exception as error:
             failure = self.explain(error)
+            if isinstance(failure, RejectedError):
+                longest = max(texts, key=len)
+                failure = RejectedError(
+                    f'{failure}; the longest of its {len(texts)} texts has '
+                    f'{len(longest)} characters: {longest!r:.80}'
+                )
         else:
             return self._check(rows, texts)
         # Outside of the block: the error there knows the request and its key.

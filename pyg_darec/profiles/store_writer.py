@@ -1,4 +1,5 @@
 import hashlib
+import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -76,6 +77,7 @@ class StoreWriter:
         with ExitStack() as stack:
             self.folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(self._lock())
+            self._check_format()
             self._place = self._choose_place()
             self._check_folder()
             self._files = stack.enter_context(ExitStack())
@@ -301,6 +303,19 @@ class StoreWriter:
         for path in new.glob('*'):
             path.unlink()
         new.rmdir()
+
+    def _check_format(self) -> None:
+        """Nothing of others is overwritten."""
+        try:
+            content = json.loads((self.folder / MANIFEST).read_bytes())
+        except (OSError, ValueError):
+            return  # there is none, or it is damaged
+        found = content.get('format') if isinstance(content, dict) else None
+        if found not in (None, FORMAT):
+            raise ValueError(
+                f"'{self.folder}' holds no embeddings; choose another folder "
+                f"(got the format '{found}' in '{MANIFEST}')"
+            )
 
     def _check_folder(self) -> None:
         if self._place != self.folder:

@@ -127,6 +127,7 @@ def node_ids(data: HeteroData, node_type: str, size: int) -> list[Id]:
         return list(range(size))
     ids = data[node_type].id
     ids = ids.tolist() if isinstance(ids, Tensor | np.ndarray) else list(ids)
+    ids = [x.item() if isinstance(x, np.generic) else x for x in ids]
     if len(ids) != size or len(set(ids)) != size:
         raise ValueError(
             f"data['{node_type}'].id needs {size} different ids, one per node "

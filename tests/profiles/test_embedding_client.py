@@ -90,6 +90,13 @@ def test_what_is_not_tried_again(server, fault, match):
     assert len(server.requests) == 1
 
 
+def test_text_that_may_be_too_long_is_named(server):
+    server.faults = [Fault(400, body='{"error": {"message": "too long"}}')]
+    match = r"too long.*longest of its 3 texts has 900 characters: 'xxx"
+    with pytest.raises(RejectedError, match=match):
+        client(server)(['a', 900 * 'x', 'b'])
+
+
 def test_wrong_dimension(server):
     server.faults = [wrong_dimension(5)]
     with pytest.raises(

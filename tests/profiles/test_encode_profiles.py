@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conformance.graphs import random_data
 from conformance.kills import KILLS
 from sentence_transformers import SentenceTransformer
 
+from pyg_darec.datasets.folder import load_data, save_data
 from pyg_darec.profiles import (
     EmbeddingStore,
     encode_profiles,
@@ -381,3 +383,13 @@ def test_overwriting_cut_off_in_its_last_moment(
             overwrite(cut, embed)
     again(cut, encoder=refused)  # which is not asked
     assert content(cut) == content(whole)
+
+
+def test_other_folders_are_not_overwritten(tmp_path):
+    save_data(random_data(), tmp_path)
+    before = content(tmp_path)
+    with pytest.raises(ValueError, match='holds no embeddings'):
+        overwrite(tmp_path)
+    for name, value in before.items():
+        assert content(tmp_path)[name] == value
+    load_data(tmp_path)

@@ -116,3 +116,10 @@ def test_fields_of_nullable_and_of_list_columns():
     expected = ['- tags: red, big', '- year: 1984', '- tags: a']
     template = PromptTemplate('$metadata', system='s')
     assert texts(metadata, None, template) == expected
+
+
+def test_ids_of_numpy():
+    data = make_data()
+    data['item'].id = [np.int64(4), np.int64(5), np.int64(6)]
+    prompts = list(item_prompts(data, {4: 'a', 5: 'b', 6: 'c'}, template=SHORT))
+    assert [prompt.id for prompt in prompts] == [4, 5, 6]
