@@ -24,6 +24,7 @@ COMMON = (
     'batch_size',
     'precision',
     'eval_every',
+    'min_steps',
     'num_trials',
 )
 
@@ -46,15 +47,20 @@ def collect(folder: Path) -> dict[Key, dict[int, Result]]:
     found: dict[Key, dict[int, Result]] = {}
     first: Result | None = None
     rates: dict[str, float] = {}
+    untuned: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.glob('*/*/seed-*/result.json')):
         result = read(path.parent)
         run = result.info['run']
         first = first or result
-        other = [k for k in COMMON if run[k] != first.info['run'][k]]
+        base = first.info['run']
+        other = [k for k in COMMON if run.get(k) != base.get(k)]
         # A backbone may have its own, and tuning finds one for each method.
         lr = rates.setdefault(run['backbone'], run['lr'])
+        options = untuned.setdefault(run['backbone'], run['backbone_options'])
         if run['num_trials'] == 0 and run['lr'] != lr:
             other.append('lr')
+        if run['num_trials'] == 0 and run['backbone_options'] != options:
+            other.append('backbone_options')
         if other or not torch.equal(result.user, first.user):
             raise ValueError(
                 f"'{path}' cannot be compared with the other runs in "

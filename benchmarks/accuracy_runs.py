@@ -266,6 +266,13 @@ def perform(
         result = read(folder)
         check_settings(folder, result.info['run'], made_with)
         return result
+    begun = folder / 'run.json'
+    if begun.exists():  # 'fit' would go on with more epochs, or fewer
+        known = json.loads(begun.read_text())
+        check_settings(folder, known, made_with)
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(begun, made_with)
     print(f'{run.folder}, seed {run.seed} {run.options or ""}', flush=True)
     model, trained = train(run, graph, device, folder)
     tested = evaluate_per_user(model, graph, 'test', ks=(20,))
@@ -282,7 +289,8 @@ def perform(
         **tested.mean(),
     }
     write_json(done, info)
-    (folder / 'checkpoint.safetensors').unlink(missing_ok=True)
+    for name in ('checkpoint.safetensors', 'run.json'):
+        (folder / name).unlink(missing_ok=True)
     return read(folder)
 
 

@@ -54,7 +54,8 @@ def tune(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=0)
     study = optuna.create_study(direction='maximize', sampler=sampler)
-    backbone = make_backbone(run.backbone, graph, 1)
+    options = run.backbone_options
+    backbone = make_backbone(run.backbone, graph, run.dim, **options)
     study.enqueue_trial(defaults(run, backbone))
     if backbone_params is not None:
         study.enqueue_trial(defaults(run, backbone) | backbone_params)

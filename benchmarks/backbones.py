@@ -89,6 +89,11 @@ def run(name: str, seed: int, data: Any, args: argparse.Namespace) -> None:
         known = json.loads(done.read_text()).get('run', {})
         check_settings(folder, known, made_with)
         return
+    begun = folder / 'run.json'
+    if begun.exists():  # 'fit' would go on with more epochs, or fewer
+        check_settings(folder, json.loads(begun.read_text()), made_with)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(begun, made_with)
     print(f'{name}, seed {seed}', flush=True)
     torch.manual_seed(seed)
     model = recipe.build(data)
@@ -112,6 +117,7 @@ def run(name: str, seed: int, data: Any, args: argparse.Namespace) -> None:
         **evaluate(model, data, 'test', ks=(5, 10, 20)),
     }
     write_json(done, result)
+    begun.unlink()
 
 
 def finished(folder: Path) -> dict[str, list[dict[str, Any]]]:

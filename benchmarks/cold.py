@@ -183,10 +183,16 @@ def measure(
 def table(dataset: str, kind: Kind, folder: Path) -> str:
     """The gain of DaRec over the others, with the interval over seeds."""
     found: dict[str, dict[str, float]] = {}
+    first: dict[str, Any] = {}
     for method in methods(kind):
         paths = sorted((folder / method).glob('seed-*.json'))
         if paths:
             results = {p.stem: json.loads(p.read_text()) for p in paths}
+            for path, result in zip(paths, results.values(), strict=True):
+                run = result['run']
+                first = first or run
+                own = {key: run[key] for key in ('method', 'seed')}
+                check_settings(path, run, {**first, **own})
             found[method] = {k: r[METRIC] for k, r in results.items()}
     title = f'{dataset}, cold {kind}s'
     lines = [

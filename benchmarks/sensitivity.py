@@ -25,6 +25,7 @@ from accuracy_runs import (
     PLAIN,
     Run,
     add_arguments,
+    check_settings,
     default_value,
     load_graphs,
     perform,
@@ -72,6 +73,9 @@ def finished(folder: Path) -> tuple[Values, Values]:
     """The test and the validation results of the seeds in a folder."""
     paths = sorted(folder.glob('seed-*/result.json'))
     found = [read(path.parent).info for path in paths]
+    for path, result in zip(paths, found, strict=True):
+        known, wanted = result['run'], found[0]['run']
+        check_settings(path.parent, known, {**wanted, 'seed': known['seed']})
     return [r[METRIC] for r in found], [r['validation'] for r in found]
 
 

@@ -200,7 +200,7 @@ def unique_counts(split: Split, batch: int, draws: int = 20) -> list[int]:
 
 def open_result(args: argparse.Namespace, split: Split) -> Result:
     settings = {
-        'data': args.root or 'random',
+        'data': args.root or ['random', *args.random],
         'dim': args.dim,
         'layers': args.layers,
         'batch': args.batch,

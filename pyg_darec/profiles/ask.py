@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pyg_darec.profiles.backoff import Backoff
+from pyg_darec.profiles.backoff import Backoff, Stopped
 from pyg_darec.profiles.client import (
     Client,
+    FatalError,
     RejectedError,
     Reply,
     TransientError,
@@ -40,9 +41,12 @@ def ask(
     prompts: Sequence[Prompt],
     max_attempts: int,
     backoff: Backoff,
-) -> list[Outcome]:
+) -> tuple[list[Outcome], Exception | None]:
     r"""Asks for the profiles of a batch. Those that do not come, or are not
     valid, are asked for again.
+
+    Returns what became of the prompts, and :obj:`None`; or what is there
+    already of some of them, and the error that ended the work.
 
     Args:
         client (Client): The language model.
@@ -50,18 +54,16 @@ def ask(
         max_attempts (int): The most attempts per prompt.
         backoff (Backoff): When to make an attempt.
 
-    Raises:
-        FatalError: If no prompt can be answered.
-        Stopped: If the whole work was stopped while this batch waited.
     """
     reason: dict[int, str] = dict.fromkeys(range(len(prompts)), '')
     result: dict[int, Profile | str] = {}
     read, written = [0] * len(prompts), [0] * len(prompts)
     delay, is_transient = 0.0, False
+    ended: Exception | None = None
     for attempt in range(max_attempts):
-        backoff.wait(delay)
         left = list(reason)
         try:
+            backoff.wait(delay)
             replies = client.ask([prompts[n] for n in left], attempt)
         except TransientError as error:
             reason = dict.fromkeys(left, str(error))
@@ -73,6 +75,9 @@ def ask(
         except RejectedError as error:
             reason = dict.fromkeys(left, str(error))
             is_transient = False
+            break
+        except (FatalError, Stopped) as error:
+            ended = error
             break
         is_transient, delay = False, 0.0
         for n, reply in zip(left, replies, strict=True):
@@ -89,13 +94,19 @@ def ask(
                 reason[n] = _describe(error, reply)
         if not reason:
             break
-    result |= reason
-    return [
+    if ended is None:
+        result |= reason
+    outcomes = [
         Outcome(
-            prompt, result[n], read[n], written[n], is_transient and n in reason
+            prompts[n],
+            result[n],
+            read[n],
+            written[n],
+            is_transient and n in reason,
         )
-        for n, prompt in enumerate(prompts)
+        for n in sorted(result)
     ]
+    return outcomes, ended
 
 
 def _describe(error: ValueError, reply: Reply) -> str:

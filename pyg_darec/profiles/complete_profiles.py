@@ -89,6 +89,12 @@ def complete_profiles(
     generated = attach_profiles(
         copy.copy(data), stores or {}, missing='', edge_type=edge_type
     )
+    for node_type in profiles.keys() - set(stores or ()):
+        # Own texts take the place of what was made from interactions, but not
+        # of embeddings that were.
+        if 'text' in data[node_type] and 'llm_x' not in data[node_type]:
+            generated[node_type].pop(PROFILE_SPLIT, None)
+            data[node_type].pop(PROFILE_SPLIT, None)
     for node_type in stores or {}:
         pair = zip(
             generated[node_type].profile, profiles[node_type], strict=True

@@ -55,7 +55,7 @@ class NameIndex:
 
     def find(self, text: str) -> set[int]:
         r"""The rows of the names in a text."""
-        text = text.casefold()
+        text = to_text(text).casefold()
         words = list(_WORD.finditer(text))
         out: set[int] = set()
         keys = [word.group() for word in words]
@@ -107,7 +107,9 @@ def find_mentions(
         found = index.find(text)
         if not found:
             continue
-        seen, hidden = set(training[user]), set(held_out[user])
+        seen = set(training[user])
+        # A pair that is in both is masked where it is evaluated.
+        hidden = set(held_out[user]) - seen
         explained: set[int] = set()
         if found - seen:
             for item in seen:

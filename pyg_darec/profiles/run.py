@@ -13,7 +13,7 @@ from pyg_darec.profiles.profile import Profile
 from pyg_darec.profiles.profile_store import Answer, ProfileStore
 from pyg_darec.profiles.prompt import Prompt
 
-Work = Future[list[Outcome]]
+Work = Future[tuple[list[Outcome], Exception | None]]
 
 
 class Run:
@@ -92,14 +92,19 @@ class Run:
                 raise
         self._finish()
 
-    def _ask(self, batch: Sequence[Prompt]) -> list[Outcome]:
+    def _ask(
+        self, batch: Sequence[Prompt]
+    ) -> tuple[list[Outcome], Exception | None]:
         return ask(self.client, batch, self.max_attempts, self._backoff)
 
     def _collect(self, bar: Any, num_asked: int) -> None:
         """Stores what is there, one batch at least."""
         for work in wait(self._work, return_when=FIRST_COMPLETED).done:
             self._work.discard(work)
-            outcomes = work.result()
+            outcomes, error = work.result()
+            if error is not None:
+                self._store(list(filter(_is_profile, outcomes)))
+                raise error
             self._record(outcomes)
             bar.update(len(outcomes))
             self._show_cost(bar, num_asked)
@@ -109,8 +114,8 @@ class Run:
         self._backoff.stop()
         for work in wait(self._work).done:
             with suppress(Exception):
-                outcomes = work.result()
-                self._store([o for o in outcomes if _is_profile(o)])
+                outcomes, _ = work.result()
+                self._store(list(filter(_is_profile, outcomes)))
 
     def _record(self, outcomes: list[Outcome]) -> None:
         self.total.prompt_tokens += sum(o.prompt_tokens for o in outcomes)
@@ -133,12 +138,13 @@ class Run:
 
     def _finish(self) -> None:
         transient = [o for o in self._held if o.is_transient]
-        if transient and not self._any_profile:
+        self._store([o for o in self._held if not o.is_transient])
+        if transient:
+            number = 'the last' if self._any_profile else 'all'
             raise FatalError(
-                f'{transient[-1].result}; no prompt was answered, start '
-                'again when the reason is removed'
+                f'{transient[-1].result}; {number} {len(transient)} prompts '
+                'were not answered, start again when the reason is removed'
             )
-        self._store(self._held)
 
     def _store(self, outcomes: list[Outcome]) -> None:
         self.store.add(_to_answer(o, self.client.model) for o in outcomes)

@@ -178,7 +178,8 @@ def test_p_values_are_corrected(tmp_path: Path) -> None:
         (tmp_path / method).mkdir()
         for seed, value in enumerate(recalls):
             path = tmp_path / method / f'seed-{seed}.json'
-            path.write_text(json.dumps({METRIC: value}))
+            run = {'method': method, 'seed': seed}
+            path.write_text(json.dumps({'run': run, METRIC: value}))
     x = {m: torch.tensor(v).unsqueeze(1) for m, v in values.items()}
     raw = [
         compare(x[OURS], x[m], over='seeds').p_value

@@ -134,3 +134,14 @@ def test_a_split_after_items_were_profiled_by_interactions(tmp_path):
     del data['user'].profile_split
     with pytest.raises(ValueError, match="of 'item' were made from"):
         SplitInteractions()(data)
+
+
+def test_own_texts_in_place_of_what_was_made_from_interactions():
+    data = make_data()
+    data['item'].profile_split = 'of reviews'
+    complete_profiles(data)
+    assert 'profile_split' not in data['item']
+    data['item'].profile_split = 'of reviews'
+    data['item'].llm_x = torch.randn(len(data['item'].text), 4)
+    complete_profiles(data)
+    assert data['item'].profile_split == 'of reviews'

@@ -23,6 +23,7 @@ from pyg_darec.profiles import (
     generate_profiles,
     parse_profile,
 )
+from pyg_darec.profiles.client import Reply, TransientError
 
 PROMPTS = [Prompt(n, f'Item {n}', 'system', split='s') for n in range(20)]
 NO_PROFILE = Fault(content='I would rather not.')
@@ -334,3 +335,47 @@ def test_slow_endpoint_is_waited_for_no_longer_than_it_says(server, path):
     with pytest.raises(FatalError, match='did not answer in time'):
         run(server, path, PROMPTS[:1], max_attempts=1)
     assert time.monotonic() - start < 30
+
+
+class Stub:
+    """A client that does what it is told."""
+
+    model, max_concurrency, max_completion_tokens = 'm', 1, 5
+
+    def __init__(self, answer, batch_size=1):
+        self.answer, self.batch_size = answer, batch_size
+
+    def ask(self, prompts, attempt=0):
+        return [Reply(self.answer(p, attempt), 1, 1) for p in prompts]
+
+
+VALID = '{"profile": "p", "reasoning": "r"}'
+TWELVE = [Prompt(n, f'text {n}') for n in range(12)]
+
+
+def test_answers_of_a_batch_outlast_the_end_of_the_run(path):
+    def answer(prompt, attempt):
+        if attempt > 0:
+            raise FatalError('quota is used up')
+        return 'not json' if prompt.id == 3 else VALID
+
+    with pytest.raises(FatalError, match='quota'):
+        generate_profiles(TWELVE[:4], Stub(answer, 4), path, progress=False)
+    found = ProfileStore(path, read_only=True).profiles()
+    assert set(found) == {0, 1, 2}
+
+
+def test_an_endpoint_that_breaks_off_is_held_against_nobody(path):
+    is_up = False
+
+    def answer(prompt, attempt):
+        if prompt.id >= 8 and not is_up:
+            raise TransientError('cannot be reached')
+        return VALID
+
+    args = {'backoff': 1e-4, 'progress': False}
+    with pytest.raises(FatalError, match='the last 4 prompts were not'):
+        generate_profiles(TWELVE, Stub(answer), path, **args)
+    is_up = True
+    assert not generate_profiles(TWELVE, Stub(answer), path, **args).failed
+    assert len(ProfileStore(path, read_only=True).profiles()) == 12

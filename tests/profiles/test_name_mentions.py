@@ -63,3 +63,15 @@ def test_repr():
 
 def test_names_that_are_missing():
     assert NameIndex(['mug', None, float('nan')]).find('a mug') == {0}
+
+
+def test_texts_and_names_that_are_missing():
+    names = [None, 'Red Cup', float('nan')]
+    texts = ['likes Red Cup', None]
+    found, _ = find_mentions(names, texts, [[0], []], [[1], [1]])
+    assert [mention.item for mention in found] == [1]
+
+
+def test_a_pair_of_training_is_not_held_out():
+    found, _ = find_mentions(['Blue Lamp'], ['likes Blue Lamp'], [[0]], [[0]])
+    assert found == []

@@ -123,8 +123,9 @@ class Aligner(Wrapper):
                 for name, param in self.named_parameters()
                 if not name.startswith('model.')
             ]
-            penalty = self.reg_weight * l2_penalty(*own)
-            terms = add_terms(terms, {'align_reg': penalty})
+            if own:
+                penalty = self.reg_weight * l2_penalty(*own)
+                terms = add_terms(terms, {'align_reg': penalty})
         return terms
 
     def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:

@@ -252,7 +252,8 @@ class DaRecAlign(InjectingAligner):
     ) -> dict[str, tuple[Tensor, Tensor]]:
         r"""What embeddings of users and of items are made of: in the default
         form, the model's own (:obj:`'specific'`) and what profiles add
-        (:obj:`'shared'`); in the literal form, the four parts of
+        (:obj:`'shared'`), in its input or, of a sample of the nodes, in its
+        output; in the literal form, the four parts of
         :class:`~pyg_darec.nn.align.DisentangledStructure`, by their names.
         """
         graph = self._graph(data)
@@ -267,12 +268,16 @@ class DaRecAlign(InjectingAligner):
                 found = self._find_tables(graph)
                 if found is None:
                     own = self.model.encode(graph)
-                else:
-                    graph, tables = found
-                    own = split_tables(graph, tables)
-                both = self.injection(graph, *own)
-                out['specific'] = own[0].detach(), own[1].detach()
-                out['shared'] = both[0] - own[0], both[1] - own[1]
+                    both = self.injection(graph, *own)
+                elif found[0].num_nodes == graph.num_nodes:
+                    own = split_tables(*found)
+                    both = self.injection(graph, *own)
+                else:  # a sample, whose rows of the tables are not known
+                    own, both = self.model.encode(graph), pair
+                # Copies, as training goes on with the tables.
+                user, item = (x.detach().clone() for x in own)
+                out['specific'] = user, item
+                out['shared'] = both[0] - user, both[1] - item
         return out
 
     def align(

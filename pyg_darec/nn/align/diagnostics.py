@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 from torch_geometric.data import HeteroData
 
 from pyg_darec.as_graph import as_graph
@@ -13,7 +14,7 @@ from pyg_darec.nn.align.darec import DaRecAlign
 from pyg_darec.nn.align.nodes import sample_nodes, take_nodes
 from pyg_darec.nn.align.structure import DisentangledStructure
 from pyg_darec.nn.functional import effective_rank, mean_cosine
-from pyg_darec.nn.modes import keeping_modes
+from pyg_darec.nn.modes import evaluating, keeping_modes
 
 
 class Diagnostics:
@@ -88,6 +89,9 @@ class Diagnostics:
         r"""Returns the measurements by their names."""
         device = next(self.model.parameters()).device
         graph = self.graph.to(device)
+        if any(map(is_lazy, self.model.buffers())):
+            with evaluating(self.model):  # which sets their sizes
+                self.model.encode(graph)
         # A step may change some, such as the statistics of a batch norm.
         buffers = {n: b.clone() for n, b in self.model.named_buffers()}
         devices = [device] if device.type == 'cuda' else []

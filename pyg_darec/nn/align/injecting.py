@@ -46,8 +46,6 @@ class InjectingAligner(Aligner):
     """
 
     injection: ProfileInjection | None
-    # Whether tables were of the data that the model was first called with.
-    _is_at_input: bool | None = None
 
     def scored(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
         r"""What is scored of the embeddings of the model."""
@@ -143,24 +141,26 @@ class InjectingAligner(Aligner):
         """The tables of input embeddings and the data whose nodes they are
         of: of a sample, in which a model looks its nodes up, all of it.
         """
-        tables = input_tables(self.model, graph)
+        injection, tables = self.injection, input_tables(self.model, graph)
+        assert injection is not None
         is_compiled = torch.compiler.is_compiling()  # 'renew' came before
         if tables is not None:
-            if self._is_at_input is False:
+            if injection.is_at_input is False:
                 raise self._moved(graph, 'a part of its nodes')
             if not is_compiled:
-                self._is_at_input, _WHOLE[self] = True, graph
+                injection.is_at_input, _WHOLE[self] = True, graph
             return graph, tables
         if not self.model.embedding_names():
             return None
         whole = None if is_compiled else _WHOLE.get(self)
         if whole is not None:
+            whole = self._graph(whole)  # on the device where the model is now
             tables = input_tables(self.model, whole)
             return None if tables is None else (whole, tables)
-        if self._is_at_input:
+        if injection.is_at_input:
             raise self._moved(graph, 'all nodes')
         if not is_compiled:
-            self._is_at_input = False
+            injection.is_at_input = False
         return None
 
     def _moved(self, graph: BipartiteGraph, before: str) -> ValueError:
@@ -171,10 +171,6 @@ class InjectingAligner(Aligner):
             'all interactions before any part of them, after '
             f"'reset_parameters' if it began with a part (got {graph})"
         )
-
-    def reset_parameters(self) -> None:
-        super().reset_parameters()
-        self._is_at_input = None
 
     def _response(
         self, graph: BipartiteGraph, tables: InputTables, added: Pair
@@ -250,6 +246,7 @@ class InjectingAligner(Aligner):
                 f'(got {describe(llm_x)})'
             )
         check_embeddings(f'new {kind}', llm_x, llm_x.size(0))
+        graph = self._graph(graph)
         with evaluating(self):
             embedding = self.encode(graph)[KINDS.index(kind)]
         profile = graph.llm_x[kind].to(embedding.dtype)

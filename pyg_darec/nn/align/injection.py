@@ -22,6 +22,7 @@ _START = 2.0
 # length of one.
 _CONSTANT = 0.5
 _UNKNOWN = 0.0
+_NOWHERE = -1
 
 
 class ProfileInjection(LazyModuleMixin, Module):
@@ -69,6 +70,7 @@ class ProfileInjection(LazyModuleMixin, Module):
 
     cls_to_become = None
     scale: Tensor
+    place: Tensor
 
     def __init__(
         self,
@@ -86,6 +88,9 @@ class ProfileInjection(LazyModuleMixin, Module):
         self.num_neighbors = num_neighbors
         self.space = ProfileSpace(llm_dim, rank)
         self.register_buffer('scale', torch.tensor(_UNKNOWN))
+        self.register_buffer('place', torch.tensor(_NOWHERE, dtype=torch.int8))
+        # What is in the buffer, which no step waits for a device to tell.
+        self._is_at_input: bool | None = None
         self.user_weight = UninitializedParameter()
         self.item_weight = UninitializedParameter()
         # Here and not in a table of all modules: a compiled step would guard
@@ -122,12 +127,17 @@ class ProfileInjection(LazyModuleMixin, Module):
         """
         if self.has_uninitialized_params():
             self._materialize(user.size(1))
-            self.reset_parameters()
+            self._reset_weights()
 
     def reset_parameters(self) -> None:
         self.space.reset_parameters()
         self.scale.fill_(_UNKNOWN)
+        self.place.fill_(_NOWHERE)
+        self._is_at_input = None
         self._is_current = False
+        self._reset_weights()
+
+    def _reset_weights(self) -> None:
         if self.has_uninitialized_params():
             return
         with torch.no_grad():
@@ -209,9 +219,24 @@ class ProfileInjection(LazyModuleMixin, Module):
         self._is_current = True
         return known.profiles
 
+    @property
+    def is_at_input(self) -> bool | None:
+        r"""Whether it is added to tables of input embeddings, and not to the
+        output; :obj:`None` before the first data.
+        """
+        return self._is_at_input
+
+    @is_at_input.setter
+    def is_at_input(self, value: bool) -> None:
+        if value is not self._is_at_input:
+            self._is_at_input = value
+            self.place.fill_(int(value))
+
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         self._is_current = False
+        place = _NOWHERE if self.place.is_meta else int(self.place)
+        self._is_at_input = None if place == _NOWHERE else bool(place)
 
     def _fit_scale(
         self,

@@ -96,7 +96,9 @@ def match_centers(x: Tensor, y: Tensor, method: Matching = 'greedy') -> Tensor:
     """
     dtype = torch.promote_types(x.dtype, torch.float32)
     with torch.no_grad():
-        distance = torch.cdist(x.to(dtype), y.to(dtype))
+        # Centres may be far away from the origin, and near to each other.
+        mode = 'donot_use_mm_for_euclid_dist'
+        distance = torch.cdist(x.to(dtype), y.to(dtype), compute_mode=mode)
         if method == 'optimal':
             match = linear_sum_assignment(distance.cpu().numpy())[1]
             return torch.from_numpy(match).to(x.device)

@@ -10,7 +10,7 @@ from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.functional import info_nce
 from pyg_darec.nn.models.base import Penalty, View
 from pyg_darec.nn.models.lightgcn import Combine, LightGCN
-from pyg_darec.nn.recommender import Step
+from pyg_darec.nn.recommender import Recommender, Step
 
 
 class ContrastiveLightGCN(LightGCN):
@@ -96,6 +96,8 @@ class LayerContrastLightGCN(ContrastiveLightGCN):
         return self.contrast(graph, self.layers(graph), batch)
 
     def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
+        if type(self).encode is not LightGCN.encode:
+            return Recommender.step(self, graph, batch)
         layers = self.layers(graph)
         user, item = self.combine_layers(layers)
         terms = self.supervise(graph, user, item, batch)

@@ -123,6 +123,8 @@ class DCCF(Backbone):
         return self._contrast(self.propagate(graph)[1], batch)
 
     def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
+        if type(self).encode is not DCCF.encode:
+            return super().step(graph, batch)
         # The same, with one propagation for both.
         (user, item), layers = self.propagate(graph)
         terms = self.supervise(graph, user, item, batch)

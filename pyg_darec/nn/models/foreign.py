@@ -121,7 +121,7 @@ class ForeignModel(Wrapper):
         shown = {
             name: torch.as_tensor(value).detach().to(loss).mean()
             for name, value in (terms or {}).items()
-            if name != 'loss'
+            if name != 'loss' and value is not None
         }
         return loss, shown or {'base': loss.detach()}
 
@@ -242,10 +242,11 @@ def _reset(module: Module) -> None:
     if reset is not None:
         reset()
         return
-    if module._parameters:
+    own = [name for name, p in module._parameters.items() if p is not None]
+    if own:
         raise TypeError(
-            f"'{type(module).__name__}' has parameters of its own "
-            f"{list(module._parameters)} and no 'reset_parameters'; write "
+            f"'{type(module).__name__}' has parameters of its own {own} and "
+            "no 'reset_parameters'; write "
             'one, or make a new model'
         )
     for child in module.children():

@@ -195,7 +195,7 @@ class LightGCL(LayerContrastLightGCN):
 _EXTRA, _NUM_ITERS = 10, 20
 
 # Factors already found. An entry lives as long as its graph.
-_Factors = dict[tuple[int, int], View]  # by rank and version of the weights
+_Factors = dict[int, tuple[int, View]]  # by rank, for a version of weights
 _FACTORS: WeakKeyDictionary[BipartiteGraph, _Factors] = WeakKeyDictionary()
 
 
@@ -216,10 +216,12 @@ def low_rank(graph: BipartiteGraph, rank: int) -> View:
           :obj:`torch.double`
     """
     known = _FACTORS.setdefault(graph, {})
-    key = rank, version_of(graph.weight)
-    if key not in known:
-        known[key] = _factorize(graph, rank)
-    return known[key]
+    version = version_of(graph.weight)
+    # A parameter is changed by its optimizer, and fused ones count no version.
+    is_fixed = not (graph.weight.is_leaf and graph.weight.requires_grad)
+    if rank not in known or known[rank][0] != version or not is_fixed:
+        known[rank] = version, _factorize(graph, rank)
+    return known[rank][1]
 
 
 @torch.inference_mode(False)

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 import torch
 from conformance.graphs import random_batch, random_data, telling_data
+from torch import Tensor
 
 from pyg_darec.as_graph import as_graph
 from pyg_darec.graph import Batch, BipartiteGraph
@@ -14,7 +15,8 @@ from pyg_darec.nn.align import (
     RLMRecConAlign,
     RLMRecGenAlign,
 )
-from pyg_darec.nn.models import LightGCN, SimGCL
+from pyg_darec.nn.functional import bpr_loss
+from pyg_darec.nn.models import DCCF, NCL, LightGCL, LightGCN, SimGCL
 from pyg_darec.nn.recommender import Step
 
 
@@ -115,3 +117,31 @@ def test_narrow_indices() -> None:
     for align in (DaRecAlign, KARAlign, RLMRecGenAlign):
         model = align(LightGCN.from_data(data, 8), 12)
         assert model.loss(data, batch)[0].isfinite()
+
+
+def test_penalty_of_nothing() -> None:
+    data = telling_data()
+    model = DaRecAlign(
+        LightGCN.from_data(data, 8),
+        12,
+        profile_weight=0,
+        neighbor_weight=0,
+        reg_weight=0.1,
+    )
+    assert 'align_reg' not in model.loss(data, random_batch(data))[1]
+
+
+@pytest.mark.parametrize('cls', [NCL, LightGCL, DCCF])
+def test_what_is_trained_is_what_is_scored(cls: Any) -> None:
+    class Longer(cls):  # type: ignore[misc]
+        def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:
+            user, item = super().encode(graph)
+            return 10 * user, 10 * item
+
+    data = telling_data()
+    batch = random_batch(data)
+    model = Longer.from_data(data, 8).eval()
+    terms = model.loss(data, batch)[1]
+    expected = bpr_loss(*model(data), batch)
+    torch.testing.assert_close(terms['bpr'], expected)
+    assert 'ssl' in terms or len(terms) > 2

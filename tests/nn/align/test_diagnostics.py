@@ -3,6 +3,8 @@ import copy
 import pytest
 import torch
 from conformance.graphs import random_data, telling_data
+from torch import Tensor
+from torch_geometric.data import HeteroData
 
 from pyg_darec import fit
 from pyg_darec.as_graph import as_graph
@@ -153,3 +155,19 @@ def test_frozen_model():
     model = paper(data)
     model.model.requires_grad_(False)
     assert Diagnostics(model, data)()['gradient/bpr'] == 0
+
+
+def test_before_the_first_step_of_a_lazy_model() -> None:
+    class Tower(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = torch.nn.LazyBatchNorm1d()
+            self.user = torch.nn.Embedding(30, 8)
+            self.item = torch.nn.Embedding(20, 8)
+
+        def forward(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+            return self.norm(self.user.weight), self.norm(self.item.weight)
+
+    data = random_data()
+    values = Diagnostics(RLMRecConAlign(Tower(), 12), data)()
+    assert 'gradient/bpr' in values

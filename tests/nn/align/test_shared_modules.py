@@ -11,6 +11,7 @@ from torch.nn import Embedding, Linear, Module, ModuleList, Parameter
 from torch_geometric.data import HeteroData
 
 from pyg_darec import DaRecAlign, evaluate, fit
+from pyg_darec.as_graph import as_graph
 from pyg_darec.nn.align import RLMRecGenAlign
 from pyg_darec.nn.models import LightGCN
 
@@ -142,8 +143,6 @@ def test_samples_get_what_all_data_does(width: int) -> None:
     grad = model.model.model.user.weight.grad
     assert grad is not None
     assert grad.any()
-    parts = model.parts(sample)['shared']
-    assert parts[0].size(0) == USERS
 
 
 def test_a_sample_first() -> None:
@@ -161,3 +160,46 @@ def test_a_sample_first() -> None:
         other(sample)
     other(data)
     other(sample)
+
+
+def test_state_tells_where_profiles_go() -> None:
+    data, sample = whole_and_sample()
+    model = DaRecAlign(Lookup(), 12).eval()
+    model(data)
+    expected = model(sample)
+    other = DaRecAlign(Lookup(), 12).eval()
+    other.load_state_dict(model.state_dict())
+    with pytest.raises(ValueError, match='was made for all nodes'):
+        other(sample)
+    other(data)
+    for x, y in zip(other(sample), expected, strict=True):
+        assert torch.equal(x, y)
+
+
+def test_whole_data_follow_the_model() -> None:
+    data, sample = whole_and_sample()
+    model = DaRecAlign(Lookup(), 12)
+    model(data)
+    model.to('meta')
+    found = model._find_tables(as_graph(sample).to('meta'))
+    assert found is not None
+    assert found[0].device.type == 'meta'
+
+
+def test_parts_are_copies_and_of_the_nodes_that_were_asked_for() -> None:
+    data, sample = whole_and_sample()
+    model = DaRecAlign(Lookup(), 12, preset='paper', profile_weight=0.3)
+    model(data)
+    for each in (data, sample):
+        parts = model.parts(each)
+        num = each['user'].num_nodes, each['item'].num_nodes
+        for pair in parts.values():
+            assert (pair[0].size(0), pair[1].size(0)) == num
+        own = parts['specific'], parts['shared']
+        total = [a + b for a, b in zip(*own, strict=True)]
+        if each is sample:
+            for x, y in zip(total, model.unscored(as_graph(each)), strict=True):
+                assert torch.allclose(x, y, atol=1e-6)
+    before = model.model.model.user.weight.clone()
+    model.parts(data)['specific'][0].zero_()
+    assert model.model.model.user.weight.equal(before)

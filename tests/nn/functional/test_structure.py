@@ -116,3 +116,12 @@ def test_nothing_is_repeated() -> None:
         orthogonality(x, x[:1])
     with pytest.raises(ValueError, match=r"'y' needs .*\(got \(1, 2\)\)"):
         center_alignment(x, x[:1])
+
+
+def test_matching_of_centres_far_away() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = 0.1 * torch.randn(32, 16, generator=generator) + 1000
+    order = torch.randperm(32, generator=generator)
+    for method in ('greedy', 'optimal'):
+        match = match_centers(x, x[order], method)
+        assert order[match].tolist() == list(range(32))

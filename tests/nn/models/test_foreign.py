@@ -507,7 +507,7 @@ def test_torch_wrapping_what_cannot_be_wrapped() -> None:
         lambda loss: {'a': loss.item()},
         lambda loss: {'a': loss.detach().view(1)},
         lambda loss: {'a': loss.detach(), 'loss': 100 * loss.detach()},
-        lambda loss: {'a': 1},
+        lambda loss: {'a': 1, 'b': None},
     ],
 )
 def test_terms_of_any_form(make: Any) -> None:
@@ -542,6 +542,7 @@ def test_reset_of_parameters_without_a_method() -> None:
     class Bare(Module):
         def __init__(self) -> None:
             super().__init__()
+            self.register_parameter('bias', None)
             self.user = torch.nn.Parameter(torch.randn(30, 4))
             self.item = torch.nn.Parameter(torch.randn(20, 4))
 
@@ -550,5 +551,5 @@ def test_reset_of_parameters_without_a_method() -> None:
 
     model = DaRecAlign(Bare(), 12)
     model(random_data())
-    with pytest.raises(TypeError, match="no 'reset_parameters'"):
+    with pytest.raises(TypeError, match=r"own \['user', 'item'\] and no"):
         model.reset_parameters()

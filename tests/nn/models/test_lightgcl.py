@@ -237,3 +237,15 @@ def test_factors_of_weights_that_changed() -> None:
     view.weight.mul_(2)
     p, q = low_rank(view, 3)
     torch.testing.assert_close(p @ q.t(), 2 * first[0] @ first[1].t())
+    # A fused optimizer counts no version, and nothing piles up.
+    weight = torch.nn.Parameter(graph.weight.clone())
+    view = graph.with_weight(weight)
+    optimizer = torch.optim.Adam([weight], 0.1, fused=True)
+    for _ in range(3):
+        low_rank(view, 20)
+        weight.grad = torch.ones_like(weight)
+        optimizer.step()
+    p, q = low_rank(view, 20)
+    dense = torch.zeros(30, 20, dtype=torch.double)
+    dense[tuple(graph.edge_index)] = weight.detach().double()
+    torch.testing.assert_close(p @ q.t(), dense)
