@@ -50,6 +50,8 @@ AXES: dict[str, dict[str, list[Any]]] = {
         'rank': [16, 32, 64, 128, 256],
     },
 }
+# What the points of a figure differ in.
+_OWN = 'method', 'seed', 'options', 'patience'
 SYMBOLS = {'num_clusters': 'K', 'weight': 'λ', 'num_samples': 'N̂'}
 
 Values: TypeAlias = list[float]  # one for each seed
@@ -73,9 +75,13 @@ def finished(folder: Path) -> tuple[Values, Values]:
     """The test and the validation results of the seeds in a folder."""
     paths = sorted(folder.glob('seed-*/result.json'))
     found = [read(path.parent).info for path in paths]
+    # Those of all points of a figure have all else in common.
+    others = sorted(folder.parent.parent.glob('*/*/seed-*/result.json'))
     for path, result in zip(paths, found, strict=True):
-        known, wanted = result['run'], found[0]['run']
-        check_settings(path.parent, known, {**wanted, 'seed': known['seed']})
+        run = result['run']
+        own = {key: run[key] for key in _OWN}
+        first = read(others[0].parent).info['run']
+        check_settings(path.parent, run, {**first, **own})
     return [r[METRIC] for r in found], [r['validation'] for r in found]
 
 

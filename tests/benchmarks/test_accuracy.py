@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -6,8 +7,17 @@ import accuracy_runs
 import pytest
 import torch
 from accuracy import main, shuffled, thinned
-from accuracy_report import Contrast, contrasts, report, tables
-from accuracy_runs import METHODS, OURS, PAPER, Result, Run, default_value, read
+from accuracy_report import Contrast, collect, contrasts, report, tables
+from accuracy_runs import (
+    METHODS,
+    OURS,
+    PAPER,
+    Result,
+    Run,
+    default_value,
+    perform,
+    read,
+)
 from accuracy_tuning import tune
 from conformance.graphs import random_data
 
@@ -302,3 +312,44 @@ def test_other_users_are_refused(tmp_path: Path) -> None:
         graph.edge_label_index['test'] = held_out[:, held_out[0] > 3]
     with pytest.raises(ValueError, match=r'seed-1.*users'):
         report(tmp_path, ['small'])
+
+
+def test_a_killed_run_goes_on_as_it_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = as_graph(DATA)
+    run = Run('small', 'LightGCN', 'plain', dim=4, epochs=6)
+
+    def killed(*args: Any, **kwargs: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(accuracy_runs, 'evaluate_per_user', killed)
+        with pytest.raises(KeyboardInterrupt):
+            perform(run, graph, tmp_path, 'cpu')
+    for other in ({'epochs': 3}, {'min_steps': 0}):
+        (name,) = other
+        with pytest.raises(ValueError, match=rf'settings.*{name}'):
+            perform(replace(run, **other), graph, tmp_path, 'cpu')
+    assert perform(run, graph, tmp_path, 'cpu').info['epochs'] == 6
+    assert not (tmp_path / 'run.json').exists()
+
+
+@pytest.mark.parametrize(
+    'other', [{'min_steps': 0}, {'backbone_options': {'num_layers': 1}}]
+)
+def test_other_settings_are_not_compared(tmp_path: Path, other: Any) -> None:
+    run = Run('small', 'LightGCN', 'plain', dim=4, epochs=1)
+    for each in (run, replace(run, method=METHOD, **other)):
+        folder = tmp_path / each.folder / 'seed-0'
+        perform(each, as_graph(DATA), folder, 'cpu')
+    (name,) = other
+    with pytest.raises(ValueError, match=rf'be compared.*another .*{name}'):
+        collect(tmp_path / 'small')
+
+
+def test_every_backbone_can_be_tuned(tmp_path: Path) -> None:
+    run = Run('small', 'AutoCF', 'plain', dim=4, epochs=1)
+    assert (
+        tune(run, as_graph(DATA), 1, tmp_path / 'trials.json').num_trials == 1
+    )

@@ -7,6 +7,8 @@ from accuracy_runs import OURS, PAPER
 from conformance.graphs import random_data
 from sensitivity import AXES, main, points
 
+from pyg_darec import fit
+
 
 def test_every_axis_goes_through_the_default() -> None:
     axes = [axis for options in AXES.values() for axis in options]
@@ -45,3 +47,6 @@ def test_runs_and_resumes(
     monkeypatch.setattr(accuracy_runs, 'fit', no_training)
     main(words)
     assert (tmp_path / 'table.md').read_text() == table
+    monkeypatch.setattr(accuracy_runs, 'fit', fit)
+    with pytest.raises(ValueError, match='other settings'):
+        main([*words, '--seeds', '2', '--lr', '0.1'])

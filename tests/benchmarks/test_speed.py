@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from convergence import converge, seconds_to
-from speed import Benchmark, chosen, main
+from speed import Benchmark, chosen, main, open_result
 from speed_report import quartiles, report
 from split import Split
 
@@ -95,6 +95,22 @@ def test_other_settings_are_refused(tmp_path: Path, monkeypatch: Patch) -> None:
     (tmp_path / 'speed.json').write_text('{"settings": {}}')
     with pytest.raises(SystemExit, match='has other settings'):
         call(tmp_path, monkeypatch)
+
+
+def test_another_random_size_is_another_setting(tmp_path: Path) -> None:
+    args = argparse.Namespace(
+        **{'root': None, 'dim': 8, 'layers': 2, 'batch': 256, 'lr': 1e-2},
+        **{'llm_dim': 12, 'seed': 0, 'threads': 1},
+        output=tmp_path / 'speed.json',
+        random=(60, 50, 900),
+    )
+    result = open_result(args, Split.random(*args.random))
+    args.output.write_text(json.dumps(result))
+    again = open_result(args, Split.random(*args.random))
+    assert again == json.loads(json.dumps(result))
+    args.random = (60, 50, 800)
+    with pytest.raises(SystemExit, match='has other settings'):
+        open_result(args, Split.random(*args.random))
 
 
 def test_report() -> None:
