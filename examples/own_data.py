@@ -81,6 +81,8 @@ def main() -> None:
     # Filter first, split once: nothing below sees what is held out.
     data = from_table(orders, user='customer', item='product', time='date')
     data = KCore(5)(data)
+    # Now, and not after the training: it may have no such customer.
+    users = find_nodes(data, args.customers or data['user'].id[:3])
     data = SplitInteractions('random', seed=0)(data)
     attach_texts(data, products, id='product', name='title')
     complete_profiles(data)  # users: the names of their training items
@@ -102,7 +104,6 @@ def main() -> None:
     fit(model, data, epochs=args.epochs, batch_size=2048, lr=0.01)
     print(evaluate(model, data, ks=(20,)))
 
-    users = find_nodes(data, args.customers or data['user'].id[:3])
     table = recommend(model, data, users, k=5).to_frame(data, users)
     for customer, rows in table.groupby('user', sort=False):
         print(f'customer {customer}')

@@ -57,9 +57,14 @@ def encode(
         overwrite: begin anew where other embeddings are stored, which stay
             until all new ones are there
     """
-    graph = complete_profiles(
-        load_data(data, embeddings=False), profile_files(data)
-    )
+    graph, written = load_data(data, embeddings=False), profile_files(data)
+    has_texts = any(key in graph['item'] for key in ('text', 'profile'))
+    if not has_texts and 'item' not in written:
+        raise ValueError(
+            f"The items of '{data}' have no texts; run 'prepare' with a table "
+            'of them as --items (got none)'
+        )
+    graph = complete_profiles(graph, written)
     chosen: Encoder = encoder
     if base_url is not None:
         chosen = EmbeddingClient(encoder, base_url, dim, batch_size=batch_size)

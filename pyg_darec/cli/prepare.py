@@ -60,6 +60,11 @@ def prepare(
         ratios: the shares of training, validation and test interactions
         seed: the seed of the split
     """
+    if split != 'random' and time is None:
+        raise ValueError(
+            f"The split '{split}' needs the column of times as --time (got "
+            'none)'
+        )
     graph = from_table(
         table, user, item, time, rating, min_rating=min_rating, sep=sep
     )

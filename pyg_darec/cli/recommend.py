@@ -45,7 +45,9 @@ def recommend(
     ids = node_ids(graph, 'user')
     asked = ids if index is None else [ids[n] for n in index.tolist()]
     for user in dict.fromkeys(asked):
-        say(clean_text(f'user {user}'))
+        # Ids may differ in spaces alone.
+        is_plain = str(user) == str(user).strip()
+        say(clean_text(f'user {user if is_plain else repr(user)}'))
         if user not in groups:  # has had everything
             say('      nothing is left to recommend')
             continue

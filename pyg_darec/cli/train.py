@@ -9,6 +9,7 @@ from pyg_darec._version import __version__
 from pyg_darec.cli.output import say
 from pyg_darec.datasets.folder import load_data
 from pyg_darec.io import atomic_write
+from pyg_darec.io.lock import lock_folder
 from pyg_darec.nn.build import build_model
 from pyg_darec.train import FitResult, fit
 from pyg_darec.train.checkpoint import CHECKPOINT
@@ -88,12 +89,26 @@ def train(
     config = dict(locals())
     for key in ('run', 'resume'):
         del config[key]
+    if resume is not None and not data.is_dir():
+        raise FileNotFoundError(
+            f"'{resume}' was trained on data in '{data}'; name the folder "
+            f"where it is now, as in 'pyg-darec train DATA --resume {resume}' "
+            '(got no such folder)'
+        )
     graph = load_data(data)
     model = build_model(graph, **{key: config[key] for key in MODEL_KEYS})
+    with lock_folder(run, reentrant=True):
+        _train(run, resume is not None, config, model, graph)
+
+
+def _train(
+    run: Path, resume: bool, config: dict[str, Any], model: Any, graph: Any
+) -> None:
     # Before its first checkpoint nothing keeps a run from other options.
-    is_new = resume is None or not (run / CHECKPOINT).exists()
+    is_new = not resume or not (run / CHECKPOINT).exists()
+    data = config['data']
     if is_new:
-        start_run(run, {**config, 'data': str(data)}, graph)
+        start_run(run, config, graph)
     else:
         check_data(run, graph, data)
         update_run(run, config)
@@ -104,9 +119,7 @@ def train(
         for key, value in config.items()
         if key == 'seed' or key not in ('data', *MODEL_KEYS)
     }
-    result = fit(
-        model, graph, run_dir=run, resume=resume is not None, **arguments
-    )
+    result = fit(model, graph, run_dir=run, resume=resume, **arguments)
     metrics = result.best_metrics
     # What 'evaluate' found is of the weights before, unless they are the same.
     if (

@@ -243,6 +243,41 @@ def to_numbers(values: Any, name: str) -> Any:
     return numbers
 
 
+# Whether days or months come first is in the eye of the reader.
+_SHORT = r'\s*\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}\b.*'
+
+
+def _to_other_dates(values: Any, name: str) -> Any:
+    """Dates of other forms than ISO 8601, with the month first or the day:
+    whichever all of them can be read by.
+    """
+    import pandas as pd
+
+    first = pd.to_datetime(values, utc=True, errors='coerce')
+    try:
+        is_short = values.str.fullmatch(_SHORT).all()
+    except AttributeError:
+        is_short = False  # no column of texts
+    if not is_short:
+        return first
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # of a day that is no month
+        second = pd.to_datetime(
+            values, utc=True, errors='coerce', dayfirst=True
+        )
+    if first.isna().any():
+        return second
+    differs = np.flatnonzero(first != second)
+    if second.notna().all() and differs.size:
+        row = differs[0]
+        raise ValueError(
+            f'{name} holds dates that can be read with the day or with the '
+            'month first; write them as YYYY-MM-DD (got '
+            f'{values.iloc[row]!r} in row {row})'
+        )
+    return first
+
+
 def to_seconds(values: Any, name: str) -> Any:
     """Dates, texts of dates or numbers as whole seconds since 1970."""
     import pandas as pd
@@ -265,7 +300,7 @@ def to_seconds(values: Any, name: str) -> Any:
     # With and without a time of day in one column; else pandas' own guess.
     times = pd.to_datetime(values, utc=True, errors='coerce', format='ISO8601')
     if times.isna().any():
-        times = pd.to_datetime(values, utc=True, errors='coerce')
+        times = _to_other_dates(values, name)
     if times.isna().any():
         # A table that was read as texts has texts of seconds.
         numbers = pd.to_numeric(values, errors='coerce')
@@ -274,7 +309,8 @@ def to_seconds(values: Any, name: str) -> Any:
     bad = np.flatnonzero(times.isna())
     if bad.size:
         raise ValueError(
-            f'{name} needs to be a date or a number of seconds in every row '
+            f'{name} needs to be a date or a number of seconds in every row; '
+            'write dates as YYYY-MM-DD '
             f'(got {values.iloc[bad[0]]!r} in row {bad[0]})'
         )
     return times.dt.tz_localize(None).astype('datetime64[s]').astype('int64')

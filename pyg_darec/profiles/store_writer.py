@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pyg_darec.io.folder import MANIFEST
+from pyg_darec.io.lock import lock_folder
 from pyg_darec.profiles.chain_hash import chain_hash, hash_texts, id_line
 from pyg_darec.profiles.embedding_store import EMBEDDINGS, IDS
 from pyg_darec.profiles.journal import JOURNAL, Block, Journal, to_line
@@ -22,7 +23,6 @@ class StoreMismatchError(ValueError):
     r"""What is in a folder is not what is to be written there."""
 
 
-LOCK = '.lock'
 NEW = '.new'
 COMMIT_SECONDS = 0.5
 
@@ -75,8 +75,7 @@ class StoreWriter:
 
     def __enter__(self) -> 'StoreWriter':
         with ExitStack() as stack:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(self._lock())
+            stack.enter_context(lock_folder(self.folder, self.wait))
             self._check_format()
             self._place = self._choose_place()
             self._check_folder()
@@ -327,25 +326,6 @@ class StoreWriter:
                     f"'{path}' is not of an unfinished store; choose another "
                     f"folder or pass 'overwrite' (got no {JOURNAL!r})"
                 )
-
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        import filelock
-
-        timeout = -1 if self.wait else 0
-        lock = filelock.FileLock(self.folder / LOCK, timeout=timeout)
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            raise RuntimeError(
-                f"'{self.folder}' is being written by another process; wait "
-                f'until it ends or choose another folder (got a lock on '
-                f"'{LOCK}')"
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
 
     @contextmanager
     def _naming_the_folder(self) -> Iterator[None]:

@@ -126,6 +126,12 @@ def embed_new(
     _check_embedder(model)
     if isinstance(llm_x, np.ndarray):  # as encoders give them
         llm_x = torch.from_numpy(llm_x)
+    if isinstance(llm_x, Tensor) and llm_x.dim() == 1:
+        raise ValueError(
+            f'The profile embeddings of new {kind}s need a row for each; pass '
+            f"'{name}' as x.unsqueeze(0) for one of them (got shape "
+            f'{tuple(llm_x.shape)})'
+        )
     num = llm_x.size(0) if isinstance(llm_x, Tensor) and llm_x.dim() else 0
     check_profiles(f'new {kind}', llm_x, num)
     x, known = llm_x.to(item.device), graph.llm_x.get(kind)

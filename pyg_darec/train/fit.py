@@ -5,7 +5,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 import torch
@@ -24,6 +24,7 @@ from pyg_darec.checks import (
     check_weight,
 )
 from pyg_darec.graph import BipartiteGraph
+from pyg_darec.io.lock import lock_folder
 from pyg_darec.loader import Negatives, PairLoader
 from pyg_darec.nn.models import as_recommender
 from pyg_darec.train.checkpoint import (
@@ -176,6 +177,7 @@ def fit(
             overwritten, or is of another model, other data or other
             settings.
         FloatingPointError: If a loss or a weight stops being finite.
+        RuntimeError: If another process trains in :obj:`run_dir`.
         OSError: If a checkpoint cannot be written. The one before is intact.
     """
     check_count(
@@ -206,7 +208,11 @@ def fit(
         negatives=negatives,
     )
 
-    with reproducible(device), closing(RunLogs(folder, loggers)) as logs:
+    with (
+        _held(folder if rank == 0 else None),
+        reproducible(device),
+        closing(RunLogs(folder, loggers)) as logs,
+    ):
         seed_all(device, seed, 0)
         # 'net' computes; what is saved and reported goes by the names of
         # 'model', which are those that the caller knows.
@@ -309,6 +315,12 @@ def _run_folder(
     for part in folder.glob('.*.tmp.safetensors'):
         part.unlink(missing_ok=True)
     return folder
+
+
+def _held(folder: Path | None) -> AbstractContextManager[None]:
+    if folder is None:
+        return nullcontext()
+    return lock_folder(folder, reentrant=True)
 
 
 def _snapshot(model: Module) -> dict[str, Tensor]:

@@ -82,9 +82,12 @@ def start_run(
 
 
 def update_run(folder: Folder, config: Mapping[str, Any]) -> None:
-    r"""Keeps what a run goes on with in its ``config.yaml``: how long."""
+    r"""Keeps what a run goes on with in its ``config.yaml``: how long, and
+    where its data is now.
+    """
     known = read_config(folder)
     changed = {key: config[key] for key in LENGTH_KEYS}
+    changed['data'] = str(Path(config['data']).resolve())
     if changed.items() - known.items():
         _write_config(folder, {**known, **changed})
 
@@ -146,6 +149,11 @@ def load_run(
             f"(got no '{WEIGHTS}' in it)"
         )
     source = config['data'] if data is None else data
+    if not Path(source).is_dir():
+        raise FileNotFoundError(
+            f"The run in '{folder}' was trained on data in '{source}'; name "
+            "the folder where it is now as 'data' (got no such folder)"
+        )
     graph = load_data(source)
     check_data(folder, graph, source)
     model = build_model(graph, **{key: config[key] for key in MODEL_KEYS})

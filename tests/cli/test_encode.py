@@ -91,7 +91,7 @@ def test_damaged_embeddings_are_made_anew(shop: Path, name, capsys) -> None:
 def test_what_cannot_be_encoded(shop: Path, capsys) -> None:
     run('prepare', 'orders.csv', 'shop', '--user=customer', '--item=product')
     assert main(['encode', 'shop', '--encoder', 'tfidf']) == 1
-    assert "attach a table with 'attach_texts'" in capsys.readouterr().err
+    assert "run 'prepare' with a table" in capsys.readouterr().err
     run(*PREPARE)
     assert main(['encode', 'shop', '--encoder', './no-such-model']) == 1
     assert "'./no-such-model' can be loaded" in capsys.readouterr().err

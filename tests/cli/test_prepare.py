@@ -109,3 +109,11 @@ def test_what_was_written_of_earlier_data_is_told(shop: Path, capsys) -> None:
     Path('shop/profiles/item.jsonl').write_text('')
     run(*PREPARE)
     assert "item.jsonl; run 'profile' again" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('split', ['leave_last', 'temporal'])
+def test_split_by_time_without_one(shop: Path, capsys, split: str) -> None:
+    words = ['prepare', 'orders.csv', 'other', '--user', 'customer']
+    assert main([*words, '--item', 'product', '--split', split]) == 1
+    assert f"'{split}' needs the column of times" in capsys.readouterr().err
+    assert not Path('other').exists()

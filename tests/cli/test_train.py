@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from pyg_darec.cli.main import main
 from pyg_darec.datasets.folder import load_data, save_data
+from pyg_darec.io.lock import lock_folder
 
 
 def test_run_folder(trained: Path) -> None:
@@ -179,3 +180,29 @@ def test_resumed_with_other_ids(plain: Path, capsys) -> None:
     assert main(argv) == 1
     assert 'needs to hold the ids' in capsys.readouterr().err
     assert Path('runs/plain/log.txt').read_bytes() == before
+
+
+def test_one_process_at_a_time(plain: Path, capsys) -> None:
+    with lock_folder('runs/plain'):
+        assert main(PLAIN) == 1
+        assert 'written by another process' in capsys.readouterr().err
+        assert not Path('runs/plain/config.yaml').exists()
+    run(*PLAIN)
+    before = Path('runs/plain/csv/metrics.csv').read_bytes()
+    with lock_folder('runs/plain'):
+        assert main(['train', '--resume', 'runs/plain', '--epochs', '9']) == 1
+    assert Path('runs/plain/csv/metrics.csv').read_bytes() == before
+
+
+def test_data_that_was_moved(plain: Path, capsys) -> None:
+    run(*PLAIN)
+    Path('shop').rename('moved')
+    assert main(['evaluate', 'runs/plain']) == 1
+    assert "name the folder where it is now as 'data'" in (
+        capsys.readouterr().err
+    )
+    assert main(['train', '--resume', 'runs/plain']) == 1
+    err = capsys.readouterr().err
+    assert 'pyg-darec train DATA --resume runs/plain' in err
+    run('train', 'moved', '--resume', 'runs/plain', '--epochs', '4')
+    run('evaluate', 'runs/plain')

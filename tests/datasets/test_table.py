@@ -389,3 +389,22 @@ def test_what_looks_missing_is_an_id_but_no_number(tmp_path):
     path.write_text('user,item,stars\na,b,4\na,c,NA\n')
     with pytest.raises(ValueError, match=r"'stars' .* in 1 rows.*row 1"):
         from_table(path, rating='stars')
+
+
+@pytest.mark.parametrize('sep', '/.-')
+def test_days_and_months(sep):
+    def read(*dates):
+        dates = [date.replace('/', sep) for date in dates]
+        frame = pd.DataFrame({'user': [1] * 2, 'item': [1, 2], 'time': dates})
+        time = from_table(frame, time='time')[EDGE_TYPE].time
+        return [str(t)[:10] for t in pd.to_datetime(time.tolist(), unit='s')]
+
+    us = read('12/31/2010 8:26', '01/02/2011 9:10')
+    assert us == ['2010-12-31', '2011-01-02']
+    eu = read('01/02/2011', '31/12/2010')
+    assert eu == ['2011-02-01', '2010-12-31']
+    assert read('05/05/2011', '06/06/2011') == ['2011-05-05', '2011-06-06']
+    with pytest.raises(ValueError, match=r"YYYY-MM-DD \(got '05.02.2024' in"):
+        read('05/02/2024', '06/03/2024')
+    with pytest.raises(ValueError, match='write dates as YYYY-MM-DD'):
+        read('31/12/2010', '12/31/2010')

@@ -1,0 +1,46 @@
+"""Folders that one process at a time writes to."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+
+LOCK = '.lock'
+
+
+@contextmanager
+def lock_folder(
+    path: str | os.PathLike[str], wait: bool = False, reentrant: bool = False
+) -> Iterator[None]:
+    r"""Holds a folder, which is made if it does not exist.
+
+    Args:
+        path (str or os.PathLike): The folder.
+        wait (bool, optional): Whether to wait for another process rather than
+            to fail. (default: :obj:`False`)
+        reentrant (bool, optional): Whether what holds it already may hold it
+            once more. (default: :obj:`False`)
+
+    Raises:
+        RuntimeError: If something else holds it.
+        OSError: If the folder cannot be written.
+    """
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    timeout = -1 if wait else 0
+    lock = filelock.FileLock(
+        folder.resolve() / LOCK, timeout=timeout, is_singleton=reentrant
+    )
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise RuntimeError(
+            f"'{folder}' is being written by another process; wait until it "
+            f"ends or choose another folder (got a lock on '{LOCK}')"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
