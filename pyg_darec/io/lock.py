@@ -1,6 +1,7 @@
 """Folders that one process at a time writes to."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,12 @@ def lock_folder(
             f"'{folder}' is being written by another process; wait until it "
             f"ends or choose another folder (got a lock on '{LOCK}')"
         ) from None
+    except NotImplementedError:
+        # Some file systems of clusters know no locks.
+        warnings.warn(
+            f"'{folder}' is on a file system without locks; write to it by "
+            'one process at a time'
+        )
     try:
         yield
     finally:

@@ -1,0 +1,32 @@
+import filelock
+import pytest
+
+from pyg_darec.io.lock import lock_folder
+
+
+def test_one_at_a_time(tmp_path):
+    folder = tmp_path / 'new' / 'folder'
+    with lock_folder(folder):
+        with pytest.raises(RuntimeError, match='by another process'):
+            lock_folder(folder).__enter__()
+        with pytest.raises(RuntimeError, match='by another process'):
+            lock_folder(folder, reentrant=True).__enter__()
+    with lock_folder(folder, reentrant=True):
+        with lock_folder(folder, reentrant=True):
+            pass
+        with pytest.raises(RuntimeError, match='by another process'):
+            lock_folder(folder).__enter__()
+    with lock_folder(folder):
+        pass
+
+
+def test_file_system_without_locks(tmp_path, monkeypatch):
+    def acquire(self, *args, **kwargs):
+        raise NotImplementedError
+
+    monkeypatch.setattr(filelock.FileLock, 'acquire', acquire)
+    with (
+        pytest.warns(UserWarning, match='without locks'),
+        lock_folder(tmp_path),
+    ):
+        pass
