@@ -16,7 +16,6 @@ from pyg_darec.profiles import (
 )
 from pyg_darec.profiles.encoder import Encoder
 from pyg_darec.profiles.hash_split import PROFILE_SPLIT
-from pyg_darec.profiles.store_writer import StoreMismatchError
 from pyg_darec.transforms import AttachProfileEmbeddings
 
 
@@ -80,6 +79,8 @@ def encode(
         graph[node_type].pop('llm_x', None)
     folders = embedding_folders(data)
     places = {}
+    for folder in folders.values():
+        _recover(folder)
     for node_type, folder in folders.items():
         arguments = {
             'texts': graph[node_type].profile,
@@ -107,13 +108,13 @@ def _encode(folder: Path, arguments: dict[str, Any], overwrite: bool) -> Path:
     try:
         encode_profiles(folder=folder, **arguments)
         return folder
-    except StoreMismatchError:
+    except ValueError:  # of other texts or settings, or damaged
         if not overwrite:
             raise
-    place = folder.with_name(f'.{folder.name}.new')
+    place = _beside(folder, 'new')
     try:
         encode_profiles(folder=place, **arguments)
-    except StoreMismatchError:  # what is there is of an earlier attempt
+    except ValueError:  # what is there is of an earlier attempt, or damaged
         shutil.rmtree(place)
         encode_profiles(folder=place, **arguments)
     return place
@@ -122,8 +123,19 @@ def _encode(folder: Path, arguments: dict[str, Any], overwrite: bool) -> Path:
 def _move(place: Path, folder: Path) -> None:
     if place == folder:
         return
-    old = folder.with_name(f'.{folder.name}.old')
-    shutil.rmtree(old, ignore_errors=True)
+    old = _beside(folder, 'old')
     folder.rename(old)
     place.rename(folder)
     shutil.rmtree(old)
+
+
+def _recover(folder: Path) -> None:
+    """Ends what a kill cut off between the lines above."""
+    old, new = _beside(folder, 'old'), _beside(folder, 'new')
+    if old.exists() and not folder.exists():
+        (new if new.exists() else old).rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _beside(folder: Path, what: str) -> Path:
+    return folder.with_name(f'.{folder.name}.{what}')

@@ -63,7 +63,9 @@ def from_table(
             (default: :obj:`'item'`)
         time (str, optional): The column of times: dates, texts that
             :meth:`pandas.to_datetime` understands (UTC unless they say
-            otherwise), or numbers in seconds. Kept as whole seconds since
+            otherwise; where the day or the month may come first, what all
+            rows can be read by, and an error where it is both), or numbers
+            in seconds. Kept as whole seconds since
             1970 in :obj:`time`. (default: :obj:`None`)
         rating (str, optional): The column of ratings, kept in
             :obj:`rating`. (default: :obj:`None`)

@@ -1,5 +1,6 @@
 """Folders that one process at a time writes to."""
 
+import errno
 import os
 import warnings
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import filelock
 
 LOCK = '.lock'
+_NO_LOCKS = None, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS
 
 
 @contextmanager
@@ -31,9 +33,8 @@ def lock_folder(
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
     timeout = -1 if wait else 0
-    lock = filelock.FileLock(
-        folder.resolve() / LOCK, timeout=timeout, is_singleton=reentrant
-    )
+    path = folder.resolve() / LOCK
+    lock = filelock.FileLock(path, timeout=timeout, is_singleton=reentrant)
     try:
         lock.acquire()
     except filelock.Timeout:
@@ -41,8 +42,10 @@ def lock_folder(
             f"'{folder}' is being written by another process; wait until it "
             f"ends or choose another folder (got a lock on '{LOCK}')"
         ) from None
-    except NotImplementedError:
+    except (NotImplementedError, OSError) as error:
         # Some file systems of clusters know no locks.
+        if getattr(error, 'errno', None) not in _NO_LOCKS:
+            raise
         warnings.warn(
             f"'{folder}' is on a file system without locks; write to it by "
             'one process at a time'

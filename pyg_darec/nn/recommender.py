@@ -160,7 +160,8 @@ class Recommender(Module, ABC):
                 index tensors :math:`(B)`. An empty batch rewards nothing.
 
         Raises:
-            ValueError: If the three tensors differ in length.
+            ValueError: If the three tensors differ in length or hold no
+                indices.
         """
         if len({index.numel() for index in batch}) != 1 or len(batch) != 3:
             sizes = [index.numel() for index in batch]
@@ -168,6 +169,11 @@ class Recommender(Module, ABC):
                 "'batch' needs three index tensors of equal length: users, "
                 f'positive items, negative items (got lengths {sizes})'
             )
+        for index in batch:
+            if index.is_floating_point() or index.dtype == torch.bool:
+                raise ValueError(
+                    f"'batch' needs tensors of indices (got {index.dtype})"
+                )
         user, pos, neg = (index.long() for index in batch)
         terms = self.loss_terms(self._graph(data), (user, pos, neg))
         loss = torch.stack(list(terms.values())).sum()

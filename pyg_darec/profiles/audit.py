@@ -12,7 +12,7 @@ from pyg_darec.profiles.embedding_store import EmbeddingStore
 from pyg_darec.profiles.hash_split import PROFILE_SPLIT, hash_split
 from pyg_darec.profiles.leakage_audit import Answer, LeakageAudit
 from pyg_darec.profiles.name_mentions import Mention, find_mentions
-from pyg_darec.profiles.profile_ranking import rank_by_profiles
+from pyg_darec.profiles.profile_ranking import MIN_CONTROLS, rank_by_profiles
 from pyg_darec.profiles.read_store import read_store
 
 Source: TypeAlias = str | os.PathLike[str] | EmbeddingStore | Tensor
@@ -80,13 +80,23 @@ def audit_profiles(
     Raises:
         TypeError: If :obj:`data` is no :class:`HeteroData`.
         ValueError: If there are no held-out interactions, or embeddings or
-            names are not one per node, or a store is of other nodes.
+            names are not one per node, a store is of other nodes, or there
+            are too few pairs or controls to measure anything.
     """
     if not isinstance(data, HeteroData):
         raise TypeError(
             f"'data' needs to be a 'HeteroData' (got '{type(data).__name__}')"
         )
     check_count(num_pairs=num_pairs, num_controls=num_controls)
+    for name, value, least in (
+        ('num_pairs', num_pairs, 2),
+        ('num_controls', num_controls, MIN_CONTROLS),
+    ):
+        if value < least:
+            raise ValueError(
+                f"'{name}' needs to be at least {least}, as nothing can be "
+                f'measured with fewer (got {value})'
+            )
     seed = as_seed(seed)
     graph = BipartiteGraph.from_data(data, edge_type)
     if split not in graph.edge_label_index:
@@ -96,6 +106,11 @@ def audit_profiles(
         )
     kinds = edge_type[0], edge_type[2]
     sizes = graph.num_users, graph.num_items
+    if unknown := sorted(set(embeddings or ()) - set(kinds)):
+        raise ValueError(
+            f"'embeddings' needs the node types {kinds} for keys (got "
+            f'{unknown})'
+        )
     expected = hash_split(graph)
     origin: dict[str, Answer] = {}
     x: dict[str, Tensor] = {}
@@ -116,7 +131,7 @@ def audit_profiles(
             origin[kind] = 'unknown'
         if source is not None:
             check_embeddings(kind, source, size)
-            x[kind] = source
+            x[kind] = source.detach().cpu()
     ranking = None
     if len(x) == 2:
         pair = x[kinds[0]], x[kinds[1]]

@@ -1,6 +1,7 @@
 """Columns and cells of tables of any origin."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,10 @@ def is_missing(value: Any) -> bool:
 
 def decode(value: Any) -> Any:
     r"""Text of what a Parquet file keeps as bytes; anything else as it is."""
-    return value.decode('utf-8') if isinstance(value, bytes) else value
+    if isinstance(value, bytes):
+        with suppress(UnicodeDecodeError):  # as of the bytes of a UUID
+            return value.decode('utf-8')
+    return value
 
 
 def to_text(value: Any) -> str:

@@ -87,15 +87,23 @@ class ChatClient(Endpoint):
 
     def _read(self, answer: Any) -> Reply:
         choices = getattr(answer, 'choices', None)
-        if not choices or not hasattr(choices[0], 'message'):
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        message = getattr(choice, 'message', None)
+        content = getattr(message, 'content', 0)
+        if not isinstance(content, str | None):
             raise TransientError(
-                f'The answer of {self} has no choices '
+                f'The answer of {self} has no choices with a text '
                 f'(got {self.shorten(str(answer))})'
             )
         usage = getattr(answer, 'usage', None)
         return Reply(
-            self.redact(choices[0].message.content or ''),
-            getattr(usage, 'prompt_tokens', None) or 0,
-            getattr(usage, 'completion_tokens', None) or 0,
-            choices[0].finish_reason == 'length',
+            self.redact(content or ''),
+            _count(usage, 'prompt_tokens'),
+            _count(usage, 'completion_tokens'),
+            getattr(choice, 'finish_reason', None) == 'length',
         )
+
+
+def _count(usage: Any, name: str) -> int:
+    value = getattr(usage, name, None)
+    return value if isinstance(value, int) else 0

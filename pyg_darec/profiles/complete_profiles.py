@@ -94,7 +94,6 @@ def complete_profiles(
         # of embeddings that were.
         if 'text' in data[node_type] and 'llm_x' not in data[node_type]:
             generated[node_type].pop(PROFILE_SPLIT, None)
-            data[node_type].pop(PROFILE_SPLIT, None)
     for node_type in stores or {}:
         pair = zip(
             generated[node_type].profile, profiles[node_type], strict=True
@@ -124,8 +123,11 @@ def complete_profiles(
         generated[user][PROFILE_SPLIT] = pairs.split
     for node_type, profile in profiles.items():
         data[node_type].profile = profile
-        if PROFILE_SPLIT in generated[node_type]:
-            data[node_type][PROFILE_SPLIT] = generated[node_type][PROFILE_SPLIT]
+        made_from = generated[node_type].get(PROFILE_SPLIT)
+        if made_from is not None:
+            data[node_type][PROFILE_SPLIT] = made_from
+        else:
+            data[node_type].pop(PROFILE_SPLIT, None)
     return data
 
 

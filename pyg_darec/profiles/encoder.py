@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -250,8 +251,8 @@ def _describe_tokenizer(model: 'SentenceTransformer') -> str:
     tokenizer = getattr(model, 'tokenizer', None)
     fast = getattr(tokenizer, 'backend_tokenizer', tokenizer)
     to_str = getattr(fast, 'to_str', None)
-    if to_str is None:
-        return repr(tokenizer)
+    if to_str is None:  # without its address in memory
+        return re.sub(r' at 0x[0-9a-fA-F]+', '', repr(tokenizer))
     parts = json.loads(to_str())
     for key in ('padding', 'truncation'):  # those of the last call
         parts.pop(key, None)

@@ -47,8 +47,8 @@ def _to_array(column: Any) -> Any:
 
 # What pandas calls the index of a table whose rows were moved.
 _INDEX = re.compile(r'__index_level_\d+__')
-# Names of dimensions: one word for all of them, or none, and a number.
-_NUMBERED = re.compile(r'(.*?)(\d+)')
+# Names of dimensions: the same but for a number.
+_NUMBERED = re.compile(r'(.*?)(\d+)(\D*)')
 
 
 def merge_columns(
@@ -79,11 +79,11 @@ def merge_columns(
     if not all(isinstance(x, np.ndarray) and x.ndim == 1 for x in arrays):
         return columns  # one is a column of lists
     found = {name: _NUMBERED.fullmatch(name) for name in columns}
-    words = Counter(match[1] for match in found.values() if match)
+    words = Counter(match.group(1, 3) for match in found.values() if match)
     word = words.most_common(1)[0][0] if words else None
     for name, column in columns.items():
         match = found[name]
-        is_other = match is None or match[1] != word
+        is_other = match is None or match.group(1, 3) != word
         if column.dtype.kind != 'f' or is_other or _INDEX.fullmatch(name):
             raise ValueError(
                 f"Column '{name}' of {where} is no dimension, which are "

@@ -11,7 +11,7 @@ from pyg_darec.graph import BipartiteGraph
 # Online Retail: 0.13 with profiles of the training part, 0.89 with profiles
 # of all interactions.
 SUSPICIOUS_SHARE = 0.25
-_MIN_CONTROLS = 10
+MIN_CONTROLS = 10
 _RESAMPLES = 1000
 
 
@@ -164,7 +164,7 @@ class _PairSets:
         features.
         """
         controls = self._controls(user, item)
-        if len(controls) < _MIN_CONTROLS:
+        if len(controls) < MIN_CONTROLS:
             return None
         start = self.start[user]
         seen = self.item[start : start + self.degree[user]]

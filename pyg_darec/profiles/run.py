@@ -138,13 +138,12 @@ class Run:
 
     def _finish(self) -> None:
         transient = [o for o in self._held if o.is_transient]
-        self._store([o for o in self._held if not o.is_transient])
-        if transient:
-            number = 'the last' if self._any_profile else 'all'
+        if transient and not self._any_profile:
             raise FatalError(
-                f'{transient[-1].result}; {number} {len(transient)} prompts '
-                'were not answered, start again when the reason is removed'
+                f'{transient[-1].result}; no prompt was answered, start '
+                'again when the reason is removed'
             )
+        self._store(self._held)
 
     def _store(self, outcomes: list[Outcome]) -> None:
         self.store.add(_to_answer(o, self.client.model) for o in outcomes)

@@ -18,11 +18,6 @@ from pyg_darec.profiles.embedding_store import EMBEDDINGS, IDS
 from pyg_darec.profiles.journal import JOURNAL, Block, Journal, to_line
 from pyg_darec.profiles.manifest import FORMAT, Manifest
 
-
-class StoreMismatchError(ValueError):
-    r"""What is in a folder is not what is to be written there."""
-
-
 NEW = '.new'
 COMMIT_SECONDS = 0.5
 
@@ -219,7 +214,7 @@ class StoreWriter:
             return header
         if self.overwrite:
             return None
-        raise StoreMismatchError(
+        raise ValueError(
             f"'{self.folder}' was begun with other settings; go on with "
             "those, choose another folder or pass 'overwrite' (got "
             f'{difference})'
@@ -322,7 +317,7 @@ class StoreWriter:
         for name in (MANIFEST, EMBEDDINGS, IDS):
             path = self.folder / name
             if path.exists() and not (self.folder / JOURNAL).exists():
-                raise StoreMismatchError(
+                raise ValueError(
                     f"'{path}' is not of an unfinished store; choose another "
                     f"folder or pass 'overwrite' (got no {JOURNAL!r})"
                 )

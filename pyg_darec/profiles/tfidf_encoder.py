@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from pyg_darec.checks import check_count
 from pyg_darec.profiles.cell import check_column
+from pyg_darec.profiles.encode_profiles import check_text
 
 
 class TfidfEncoder:
@@ -37,12 +38,17 @@ class TfidfEncoder:
 
     Raises:
         ValueError: If there are no texts, all of them are empty, or a table is
-            passed instead of one of its columns.
+            passed instead of one of its columns, or a row holds no text.
     """
 
     def __init__(self, texts: Sequence[str], dim: int = 64) -> None:
         check_count(dim=dim)
         check_column(texts, "'texts'")
+        if isinstance(texts, str):
+            raise ValueError(
+                f"'texts' needs to be a list with one text per row (got "
+                f'{texts!r:.80})'
+            )
         from sklearn.decomposition import (  # type: ignore[import-untyped]
             TruncatedSVD,
         )
@@ -57,6 +63,8 @@ class TfidfEncoder:
             sublinear_tf=True,
             dtype=np.float32,
         )
+        for row, text in enumerate(texts):
+            check_text(text, row, "'texts'")
         unique = sorted(filter(str.strip, set(texts)))
         if not unique:
             raise ValueError(
@@ -65,15 +73,20 @@ class TfidfEncoder:
             )
         weights = self._words.fit_transform(unique)
         self.dim = min(dim, *weights.shape)
-        self._svd = TruncatedSVD(self.dim, random_state=0).fit(weights)
+        # Of a single part of words there is nothing to take apart.
+        self._svd = None
+        if weights.shape[1] > 1:
+            self._svd = TruncatedSVD(self.dim, random_state=0).fit(weights)
         digest = hashlib.sha256()
         for text in unique:
             digest.update(f'{len(text)} {text}'.encode(errors='replace'))
         self.identity = f'tfidf {self.dim} {digest.hexdigest()[:16]}'
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        out = self._svd.transform(self._words.transform(list(texts)))
-        return np.asarray(out, dtype=np.float32)
+        weights = self._words.transform(list(texts))
+        if self._svd is None:
+            return np.asarray(weights.toarray(), dtype=np.float32)
+        return np.asarray(self._svd.transform(weights), dtype=np.float32)
 
     def __repr__(self) -> str:
         return f'{self.__class__.__name__}(dim={self.dim})'

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pyg_darec.checks import check_count
+from pyg_darec.nn.modes import keeping_modes
 from pyg_darec.profiles.client import RejectedError, Reply
 from pyg_darec.profiles.prompt import Prompt
 
@@ -152,13 +153,19 @@ class TransformersClient:
         x = [[ends[0]] * n + i for n, i in zip(pad, tokens, strict=True)]
         mask = [[0] * n + [1] * (width - n) for n in pad]
         device = self._model.device
-        with torch.inference_mode(), torch.random.fork_rng():
+        with (
+            keeping_modes(self._model),
+            torch.inference_mode(),
+            torch.random.fork_rng(),
+        ):
             torch.manual_seed(attempt)
             out = self._model.eval().generate(
                 torch.tensor(x, device=device),
                 attention_mask=torch.tensor(mask, device=device),
                 max_new_tokens=self.max_completion_tokens,
                 do_sample=attempt > 0,
+                num_beams=1,
+                num_return_sequences=1,
                 eos_token_id=ends,
                 pad_token_id=ends[0],
             )

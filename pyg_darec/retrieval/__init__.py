@@ -8,7 +8,7 @@ from pyg_darec.retrieval.export import Export, export
 from pyg_darec.retrieval.nodes import find_nodes
 from pyg_darec.retrieval.recommend import recommend
 from pyg_darec.retrieval.recommendation import Recommendation
-from pyg_darec.retrieval.similar import similar, similar_items
+from pyg_darec.retrieval.similar import Similar, similar, similar_items
 from pyg_darec.retrieval.topk import masked_topk
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     'ProfileEmbedder',
     'Reason',
     'Recommendation',
+    'Similar',
     'compute_embeddings',
     'explain',
     'export',

@@ -1,6 +1,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pyg_darec.profiles.cell import to_text
+
 
 @dataclass(frozen=True)
 class Reason:
@@ -63,10 +65,10 @@ class Explanation:
         )
 
 
-def _label(id: Any, text: str | None, width: int = 100) -> str:
+def _label(id: Any, text: Any, width: int = 100) -> str:
     """One line, whatever the text holds."""
-    if text is None:
+    line = ' '.join(to_text(text).split())
+    if not line:
         return f'item {id!r}'
-    line = ' '.join(text.split())
     line = line if len(line) <= width else f'{line[: width - 1]}…'
     return f'{line} (item {id!r})'

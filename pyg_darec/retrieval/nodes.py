@@ -122,13 +122,14 @@ def as_index(values: Indices, size: int, name: str, kind: str) -> Tensor:
             f"'{name}' needs to be a list or vector of {kind} indices; "
             f"'find_nodes' finds them by id (got {values!r:.200})"
         )
+    index = index.long()  # torch compares no unsigned ones
     unknown = index[(index < 0) | (index >= size)]
     if unknown.numel() > 0:
         raise ValueError(
             f"'{name}' needs to name {kind}s of the data, 0 to {size - 1} "
             f'(got {int(unknown[0])})'
         )
-    return index.long()
+    return index
 
 
 def to_tensor(values: Any) -> Tensor:

@@ -1,6 +1,9 @@
 """What is like an item or a user."""
 
+from typing import NamedTuple
+
 import torch
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_darec.as_graph import as_graph
@@ -8,8 +11,16 @@ from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.functional import normalize
 from pyg_darec.retrieval.embedding import compute_embeddings
 from pyg_darec.retrieval.nodes import Indices, Kind, as_index, check_kind
-from pyg_darec.retrieval.recommendation import Recommendation
 from pyg_darec.retrieval.topk import masked_topk
+
+
+class Similar(NamedTuple):
+    r"""The nodes that are most like each node, best first, and their cosines.
+    They are called :attr:`item` where they are users, too.
+    """
+
+    item: Tensor
+    score: Tensor
 
 
 def similar_items(
@@ -17,7 +28,7 @@ def similar_items(
     data: HeteroData | BipartiteGraph,
     items: Indices | None = None,
     k: int = 10,
-) -> Recommendation:
+) -> Similar:
     r"""The :obj:`k` items whose embeddings have the highest cosine with that
     of each item; :func:`similar` for items.
     """
@@ -30,7 +41,7 @@ def similar(
     nodes: Indices | None = None,
     k: int = 10,
     kind: Kind = 'item',
-) -> Recommendation:
+) -> Similar:
     r"""The :obj:`k` nodes whose embeddings have the highest cosine with that
     of each node, best first, exact, without the node itself. A node whose
     embedding is zero has cosine 0 with all others.
@@ -66,4 +77,4 @@ def similar(
     itself = torch.arange(num, device=x.device).expand(2, num)
     score, top = masked_topk(x, x, k, [itself], index)
     # Rounding can take the cosine of equal directions past 1.
-    return Recommendation(top, score.clamp(max=1.0))
+    return Similar(top, score.clamp(max=1.0))

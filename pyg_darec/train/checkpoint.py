@@ -29,7 +29,7 @@ from pyg_darec.train.tensor_file import (
 )
 
 CHECKPOINT = 'checkpoint.safetensors'
-FORMAT = 'pyg_darec.checkpoint.2'
+FORMAT = 'pyg_darec.checkpoint.3'
 History = list[dict[str, float]]
 
 
@@ -181,7 +181,8 @@ def fingerprint(graph: BipartiteGraph) -> str:
     if graph.source is not None:
         for store in graph.source.node_stores:
             x = store.get('x')
-            parts += [x.detach()] if is_dense(x) and x.numel() > 0 else []
+            if is_dense(x) and x.numel() > 0 and not x.requires_grad:
+                parts.append(x)
     digest = hashlib.sha256(f'{graph.num_users} {graph.num_items}'.encode())
     for part in parts:
         digest.update(b'|')

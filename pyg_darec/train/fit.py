@@ -213,6 +213,10 @@ def fit(
         reproducible(device),
         closing(RunLogs(folder, loggers)) as logs,
     ):
+        if folder is not None and rank == 0:
+            # What an earlier process was writing when it was killed.
+            for part in folder.glob('.*.tmp.safetensors'):
+                part.unlink(missing_ok=True)
         seed_all(device, seed, 0)
         # 'net' computes; what is saved and reported goes by the names of
         # 'model', which are those that the caller knows.
@@ -311,9 +315,6 @@ def _run_folder(
             f"'resume=True' to continue it, or choose another 'run_dir' "
             f'(got resume=False)'
         )
-    # What an earlier process was writing when it was killed.
-    for part in folder.glob('.*.tmp.safetensors'):
-        part.unlink(missing_ok=True)
     return folder
 
 

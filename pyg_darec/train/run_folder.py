@@ -88,7 +88,7 @@ def update_run(folder: Folder, config: Mapping[str, Any]) -> None:
     known = read_config(folder)
     changed = {key: config[key] for key in LENGTH_KEYS}
     changed['data'] = str(Path(config['data']).resolve())
-    if changed.items() - known.items():
+    if {**known, **changed} != known:
         _write_config(folder, {**known, **changed})
 
 

@@ -220,7 +220,7 @@ class AttachProfileEmbeddings(BaseTransform):
             args.append(f'encoder={describe(self.encoder)}')
         args.append(f"attr_name='{self.attr_name}'")
         args.append(f'normalize={self.normalize}')
-        args += list_options(self, _NAMED)
+        args += list_options(self, AttachProfileEmbeddings, _NAMED)
         return f'{self.__class__.__name__}({", ".join(args)})'
 
     def _is_store(self, node_type: str) -> bool:
@@ -304,6 +304,11 @@ def _describe_source(source: Source) -> str:
     if isinstance(source, str | os.PathLike):
         return f"'{os.fspath(source)}'"
     name, shape = type(source).__name__, tuple(source.shape)
-    x = torch.as_tensor(source).detach().cpu().reshape(-1).contiguous()
+    if isinstance(source, np.memmap):  # which is not read for its name
+        return f'{name}{shape}'
+    if isinstance(source, Tensor):
+        flat = source.detach().cpu().reshape(-1)
+        source = flat.contiguous().view(torch.uint8).numpy()
     # Others of the same shape are others.
-    return f'{name}{shape}#{zlib.crc32(x.view(torch.uint8).numpy().data):08x}'
+    crc = zlib.crc32(np.ascontiguousarray(source).data)
+    return f'{name}{shape}#{crc:08x}'

@@ -41,7 +41,8 @@ class HoldOutNodes(BaseTransform):
     :obj:`edge_index` those that are not to be ranked:
 
     * Of **items**, all their pairs are looked for, whatever part of a split
-      they are in, if the user has a training interaction in the first graph.
+      they are in, if the user has a training interaction in the first graph;
+      but none that their profiles were made from.
     * Of **users**, validation and test pairs are looked for. Training
       interactions are what profiles of users are made from, and not ranked.
       Where nothing is split, all pairs are looked for.
@@ -62,8 +63,9 @@ class HoldOutNodes(BaseTransform):
 
     Raises:
         ValueError: If an argument is out of range, no node or no interaction
-            would be left on either side, or profiles of the other side were
-            made from interactions.
+            would be left on either side, profiles of the other side were made
+            from interactions, or own ones from some that are not training
+            interactions.
     """
 
     def __init__(
@@ -89,7 +91,7 @@ class HoldOutNodes(BaseTransform):
         axis = _KINDS.index(self.kind)
         num = check_relation(data, self.edge_type)[axis]
         types = self.edge_type[::2]
-        self._check_profiles(data, types[1 - axis])
+        self._check_profiles(data, types[1 - axis], types[axis])
         num_cold = max(int(self.share * num), 1)
         if num_cold >= num:
             raise ValueError(
@@ -108,11 +110,13 @@ class HoldOutNodes(BaseTransform):
             raise ValueError(
                 f'{self} leaves no interaction to train on (got {data})'
             )
-        self._set_pairs(warm, cold)
+        self._set_pairs(warm, cold, PROFILE_SPLIT in data[types[axis]])
         self._mark_profiles(data, warm, cold, types[axis])
         return warm, cold
 
-    def _set_pairs(self, warm: HeteroData, cold: HeteroData) -> None:
+    def _set_pairs(
+        self, warm: HeteroData, cold: HeteroData, is_told: bool
+    ) -> None:
         store = cold[self.edge_type]
         pairs = []
         for key in held_out_keys(cold, self.edge_type):
@@ -121,7 +125,8 @@ class HoldOutNodes(BaseTransform):
             is_pair = slice(None) if label is None else label > 0
             pairs.append(store[key][:, is_pair])
         seen = store.edge_index
-        if self.kind == 'item' or not pairs:
+        # What profiles were made from is not looked for.
+        if not is_told and (self.kind == 'item' or not pairs):
             pairs, seen = [seen, *pairs], seen[:, :0]
         label = torch.cat(pairs, dim=1).unique(dim=1)
         if self.kind == 'item':
@@ -147,7 +152,7 @@ class HoldOutNodes(BaseTransform):
         ):
             warm[own][PROFILE_SPLIT] = hash_split(warm, self.edge_type)
 
-    def _check_profiles(self, data: HeteroData, other: str) -> None:
+    def _check_profiles(self, data: HeteroData, other: str, own: str) -> None:
         if PROFILE_SPLIT in data[other]:
             raise ValueError(
                 f"The profiles of '{other}' were made from interactions and "
@@ -155,8 +160,19 @@ class HoldOutNodes(BaseTransform):
                 'first, and then make profiles, or remove them (got '
                 f"data['{other}'].{PROFILE_SPLIT})"
             )
+        if PROFILE_SPLIT not in data[own]:
+            return
+        is_split = held_out_keys(data, self.edge_type)
+        made_from = data[own][PROFILE_SPLIT]
+        if not is_split or made_from != hash_split(data, self.edge_type):
+            raise ValueError(
+                f"The profiles of '{own}' were made from interactions that "
+                'would be looked for; split first, and make profiles from '
+                'what is left to train on (got '
+                f"data['{own}'].{PROFILE_SPLIT})"
+            )
 
     def __repr__(self) -> str:
         args = [f"'{self.kind}'", f'share={self.share}', f'seed={self.seed}']
-        args += list_options(self, ['edge_type'])
+        args += list_options(self, HoldOutNodes, ['edge_type'])
         return f'{self.__class__.__name__}({", ".join(args)})'

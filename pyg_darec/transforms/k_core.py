@@ -89,5 +89,5 @@ class KCore(BaseTransform):
 
     def __repr__(self) -> str:
         k = self.k[0] if self.k[0] == self.k[1] else self.k
-        args = [str(k), *list_options(self, ['edge_type'])]
+        args = [str(k), *list_options(self, KCore, ['edge_type'])]
         return f'{self.__class__.__name__}({", ".join(args)})'

@@ -76,12 +76,12 @@ def check_relation(data: HeteroData, edge_type: EdgeType) -> tuple[int, int]:
     return sizes
 
 
-def list_options(transform: Any, names: Iterable[str]) -> list[str]:
-    r"""The options of a transform that are not the defaults, as a
-    :obj:`repr` lists them: PyG tells by it whether a cached data set was made
-    with another one.
+def list_options(transform: Any, cls: type, names: Iterable[str]) -> list[str]:
+    r"""The options of a transform that are not the defaults of its class,
+    or of the one that it is derived from, as a :obj:`repr` lists them: PyG
+    tells by it whether a cached data set was made with another one.
     """
-    defaults = inspect.signature(type(transform)).parameters
+    defaults = inspect.signature(cls).parameters
     values = {name: getattr(transform, name) for name in names}
     return [
         f'{name}={value!r}'

@@ -275,7 +275,9 @@ class SplitInteractions(BaseTransform):
     def __repr__(self) -> str:
         args = [f"strategy='{self.strategy}'", f'ratios={self.ratios}']
         args += [f'seed={self.seed}']
-        args += list_options(self, ['time_attr', 'edge_type'])
+        args += list_options(
+            self, SplitInteractions, ['time_attr', 'edge_type']
+        )
         return f'{self.__class__.__name__}({", ".join(args)})'
 
 

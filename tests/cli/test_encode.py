@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,22 @@ def test_texts_of_items_outlast_a_split(shop: Path, monkeypatch) -> None:
     run(*encode, '--overwrite')
     assert load_data('shop')['item'].llm_x.equal(data['item'].llm_x)
     assert not load_data('shop')['user'].llm_x.equal(data['user'].llm_x)
+
+
+def test_overwriting_damage_and_what_a_kill_left(shop: Path) -> None:
+    run(*PREPARE)
+    encode = ['encode', 'shop', '--encoder', 'tfidf', '--dim']
+    run(*encode, '8')
+    folder = Path('shop/embeddings/item')
+    before = load_data('shop')['item'].llm_x
+    (folder / 'manifest.json').unlink()
+    (folder / 'journal.log').write_text('xx\n')
+    assert main([*encode, '8']) == 1
+    run(*encode, '8', '--overwrite')
+    assert load_data('shop')['item'].llm_x.equal(before)
+    # Killed after the old one was moved away.
+    shutil.copytree(folder, folder.with_name('.item.new'))
+    folder.rename(folder.with_name('.item.old'))
+    run(*encode, '8')
+    assert load_data('shop')['item'].llm_x.equal(before)
+    assert {p.name for p in folder.parent.iterdir()} == {'item', 'user'}

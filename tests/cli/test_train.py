@@ -206,3 +206,11 @@ def test_data_that_was_moved(plain: Path, capsys) -> None:
     assert 'pyg-darec train DATA --resume runs/plain' in err
     run('train', 'moved', '--resume', 'runs/plain', '--epochs', '4')
     run('evaluate', 'runs/plain')
+
+
+def test_resumed_with_options_of_the_backbone(plain: Path) -> None:
+    run(*PLAIN, '--backbone-options', '{num_layers: 2}')
+    run('train', '--resume', 'runs/plain', '--epochs', '3')
+    config = yaml.safe_load(Path('runs/plain/config.yaml').read_text())
+    assert config['backbone_options'] == {'num_layers': 2}
+    assert config['epochs'] == 3

@@ -145,6 +145,7 @@ def test_times(times, seconds):
         ([2**60, 2**60 + 1], [2**60, 2**60 + 1]),
         (np.array([np.int64(2), 1], dtype=object), [1, 2]),
         (np.array([b'b', 'ä'.encode()], dtype=object), ['b', 'ä']),
+        ([b'\xff', b'\xfe'], ["b'\\xfe'", "b'\\xff'"]),
         (pd.array([3.0, 1.0], dtype='double[pyarrow]'), [1, 3]),
     ],
     ids=str,

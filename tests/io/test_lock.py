@@ -1,3 +1,5 @@
+import errno
+
 import filelock
 import pytest
 
@@ -20,9 +22,12 @@ def test_one_at_a_time(tmp_path):
         pass
 
 
-def test_file_system_without_locks(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    'error', [NotImplementedError(), OSError(errno.ENOLCK, 'No locks')]
+)
+def test_file_system_without_locks(tmp_path, monkeypatch, error):
     def acquire(self, *args, **kwargs):
-        raise NotImplementedError
+        raise error
 
     monkeypatch.setattr(filelock.FileLock, 'acquire', acquire)
     with (

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conformance.graphs import random_data
 from torch_geometric.data import HeteroData
 
 from pyg_darec.datasets import OnlineRetail
@@ -196,3 +197,23 @@ def test_leakage_in_real_data(retail):
         ranking = audit_profiles(retail, x, num_pairs=500).ranking
         assert ranking.is_suspicious == is_leaky
         assert np.isfinite(ranking.share)
+
+
+@pytest.mark.parametrize(
+    ('options', 'match'),
+    [
+        ({'num_controls': 9}, "'num_controls' needs to be at least 10"),
+        ({'num_pairs': 1}, "'num_pairs' needs to be at least 2"),
+        ({'embeddings': {'users': torch.zeros(3, 3)}}, r"keys.*\['users'\]"),
+    ],
+)
+def test_what_cannot_be_measured_is_told(options, match):
+    with pytest.raises(ValueError, match=match):
+        audit_profiles(random_data(), **options)
+
+
+def test_embeddings_with_gradients():
+    data = random_data()
+    expected = audit_profiles(data)
+    data['user'].llm_x.requires_grad_()
+    assert str(audit_profiles(data)) == str(expected)

@@ -1,4 +1,5 @@
 import builtins
+import json
 import logging
 import time
 import traceback
@@ -244,3 +245,28 @@ def test_repr(server):
     url = server.url
     assert repr(make_client(server)) == f"ChatClient('chat', base_url='{url}')"
     assert repr(ChatClient('gpt')) == "ChatClient('gpt', base_url=None)"
+
+
+@pytest.mark.parametrize(
+    'choices',
+    [
+        [{'message': None, 'finish_reason': 'stop'}],
+        [{'message': 'text', 'finish_reason': 'stop'}],
+        [{'message': {'content': ['a', 'b']}, 'finish_reason': 'stop'}],
+        {'message': {'content': 'a'}},
+        [],
+    ],
+)
+def test_odd_answers_are_tried_again(server, choices):
+    body = json.dumps({'choices': choices, 'usage': {'prompt_tokens': '7'}})
+    server.faults = [Fault(200, body=body)]
+    with pytest.raises(TransientError, match='no choices with a text'):
+        make_client(server).ask([PROMPT])
+
+
+def test_odd_counts_of_tokens(server):
+    choices = [{'message': {'content': 'a'}, 'finish_reason': 'stop'}]
+    usage = {'prompt_tokens': '7', 'completion_tokens': None}
+    body = json.dumps({'choices': choices, 'usage': usage})
+    server.faults = [Fault(200, body=body)]
+    assert make_client(server).ask([PROMPT]) == [Reply('a', 0, 0, False)]

@@ -43,7 +43,9 @@ def test_columns_are_merged_unless_one_is_a_matrix():
     a, b = np.arange(3.0), np.ones(3)
     merged = merge_columns({'x10': a, 'x9': b}, 'It')['']
     assert merged.tolist() == np.stack([b, a], 1).tolist()
-    assert merge_columns({'0': a, '1': b}, 'It')[''].shape == (3, 2)
+    for names in ('01', ('x0_emb', 'x1_emb'), ('v2_0', 'v2_1')):
+        columns = dict(zip(names, (a, b), strict=True))
+        assert merge_columns(columns, 'It')[''].shape == (3, 2)
     columns = {'a': a, 'x': np.ones((3, 2))}
     assert merge_columns(columns, 'It') is columns
     with pytest.raises(ValueError, match=r"Column 'x1' of It .*dtype int64"):

@@ -37,3 +37,13 @@ def test_bad_arguments():
         TfidfEncoder({'text': TEXTS})  # the column names of a table
     with pytest.raises(ValueError, match="'dim'"):
         TfidfEncoder(TEXTS, dim=0)
+
+
+def test_texts_that_are_none():
+    with pytest.raises(ValueError, match="'texts' holds no text at row 1"):
+        TfidfEncoder(['a b c', float('nan')])
+    with pytest.raises(ValueError, match='one text per row'):
+        TfidfEncoder('a string')
+    encoder = TfidfEncoder(['a'])
+    assert encoder.dim == 1
+    assert encoder(['a', 'b']).tolist() == [[1.0], [0.0]]

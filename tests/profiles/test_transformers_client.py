@@ -1,5 +1,6 @@
 """A real causal model, tiny and random, made in code."""
 
+import copy
 import json
 
 import pytest
@@ -210,3 +211,15 @@ def test_wrong_arguments(model, tokenizer):
 
 def test_repr(make):
     assert repr(make()) == "TransformersClient('tiny')"
+
+
+def test_a_model_that_is_passed_stays_as_it_is(model, tokenizer, make):
+    """Whatever it would do by itself."""
+    expected = make().ask(PROMPTS[:2])
+    other = copy.deepcopy(model).train()
+    other.generation_config.num_beams = 3
+    other.generation_config.num_return_sequences = 2
+    options = {'name': 'tiny', 'max_completion_tokens': 8}
+    client = TransformersClient(other, tokenizer, **options)
+    assert client.ask(PROMPTS[:2]) == expected
+    assert other.training

@@ -146,3 +146,11 @@ def test_the_whole_graph_is_seen_last() -> None:
     explain(Watching(), data, 0, [0, 1])
     assert len(seen) > 1
     assert seen[-1] == max(seen) == data[RATES].edge_index.size(1)
+
+
+def test_names_that_are_missing() -> None:
+    data = shop()
+    names = [None, float('nan')] * data['item'].num_nodes
+    data['item'].profile = names[: data['item'].num_nodes]
+    (out,) = explain(Mean(), data, user=0, items=[3])
+    assert '(item' not in str(out)

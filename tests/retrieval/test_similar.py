@@ -56,3 +56,11 @@ def test_bad_arguments() -> None:
         similar(model, graph, [0], kind='book')
     with pytest.raises(ValueError, match=r"'k' .*\(got 41\)"):
         similar(model, graph, [0], k=41)
+
+
+def test_is_no_recommendation() -> None:
+    """Whose table would call users items."""
+    out = similar(*example(), kind='user', k=3)
+    assert not hasattr(out, 'to_frame')
+    item, score = out
+    assert item.shape == score.shape

@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
 from torch_geometric.nn import GraphSAGE, Linear, to_hetero
 
+from pyg_darec.io.lock import lock_folder
 from pyg_darec.nn.align import DaRecAlign
 from pyg_darec.nn.models import LightGCN
 from pyg_darec.train import fit, load_model
@@ -382,3 +383,14 @@ def test_other_features(tmp_path):
     data['user'].x = torch.randn(data['user'].num_nodes, 4)
     with pytest.raises(ValueError, match="another 'data'"):
         run(6)
+
+
+def test_a_refused_process_touches_nothing(tmp_path, graph, tiny):
+    with lock_folder(tmp_path):
+        part = tmp_path / '.checkpoint.tmp.safetensors'
+        part.touch()
+        with pytest.raises(RuntimeError, match='by another process'):
+            fit(tiny.model(), graph, 2, run_dir=tmp_path, **KWARGS)
+        assert part.exists()
+    fit(tiny.model(), graph, 2, run_dir=tmp_path, **KWARGS)
+    assert not part.exists()

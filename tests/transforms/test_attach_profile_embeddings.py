@@ -186,6 +186,9 @@ def test_repr():
         "AttachProfileEmbeddings(encoder=embed, attr_name='llm_x', "
         'normalize=True)'
     )
+    # Arrays of any kind, and those that are not to be read.
+    for array in (ITEM.numpy()[::-1], np.broadcast_to(1.0, (2, 4))):
+        assert '#' in str(AttachProfileEmbeddings({'item': array}))
     # What makes a difference to a cached data set makes one to this.
     options = {'dtype': torch.float16, 'id_column': 'who', 'lazy': True}
     text = str(AttachProfileEmbeddings({'item': ITEM}, **options))

@@ -131,10 +131,26 @@ def test_profiles_of_the_other_side_that_tell() -> None:
     as_graph(warm)
     as_graph(cold)
 
-    data['user'].profile_split = 'of another day'
-    warm, _ = HoldOutNodes('user')(data)
-    with pytest.warns(UserWarning, match='were made from other interactions'):
-        as_graph(warm)
+
+@pytest.mark.parametrize('kind', ['user', 'item'])
+def test_profiles_of_their_own_that_tell(kind: str) -> None:
+    data = make()
+    data[kind].profile_split = 'of another day'
+    with pytest.raises(ValueError, match='interactions that would be looked'):
+        HoldOutNodes(kind)(data)
+    data = make(split=False)
+    data[kind].profile_split = hash_split(data)
+    with pytest.raises(ValueError, match='interactions that would be looked'):
+        HoldOutNodes(kind)(data)
+    # Of training interactions, nothing but the others is looked for.
+    data = make()
+    data[kind].profile_split = hash_split(data)
+    _, cold = HoldOutNodes(kind)(data)
+    found = pairs(cold, 'test_edge_label_index')
+    assert found
+    assert not found & pairs(data)
+    assert pairs(cold) <= pairs(data)
+    assert 'profile_split' not in cold[kind]
 
 
 @pytest.mark.parametrize(

@@ -124,3 +124,11 @@ def test_split_data():
 def test_not_a_hetero_data():
     with pytest.raises(TypeError, match=r"HeteroData.*\(got 'Data'\)"):
         KCore(2)(Data())
+
+
+def test_repr_of_a_class_of_ones_own():
+    class Two(KCore):
+        def __init__(self):
+            super().__init__(2)
+
+    assert repr(Two()) == 'Two(2)'

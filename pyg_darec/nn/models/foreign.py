@@ -238,10 +238,12 @@ def _required(function: Callable[..., Any]) -> list[str]:
 
 
 def _reset(module: Module) -> None:
-    reset = getattr(module, 'reset_parameters', None)
-    if reset is not None:
-        reset()
-        return
+    # That of attention in torch has another name.
+    for name in ('reset_parameters', '_reset_parameters'):
+        reset = getattr(module, name, None)
+        if reset is not None:
+            reset()
+            return
     own = [name for name, p in module._parameters.items() if p is not None]
     if own:
         raise TypeError(

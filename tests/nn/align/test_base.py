@@ -145,3 +145,11 @@ def test_what_is_trained_is_what_is_scored(cls: Any) -> None:
     expected = bpr_loss(*model(data), batch)
     torch.testing.assert_close(terms['bpr'], expected)
     assert 'ssl' in terms or len(terms) > 2
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bool])
+def test_what_is_no_index(dtype: torch.dtype) -> None:
+    data = telling_data()
+    batch = tuple(x.to(dtype) for x in random_batch(data))
+    with pytest.raises(ValueError, match="'batch' needs tensors of indices"):
+        LightGCN.from_data(data, 8).loss(data, batch)
