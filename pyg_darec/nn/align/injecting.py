@@ -105,13 +105,13 @@ class InjectingAligner(Aligner):
         """Whether part of the loss is about the model's own embeddings."""
         if self.injection is None:
             return False
-        # A step further down may have terms of its own.
-        for cls in type(self.model).__mro__:
-            if cls is Recommender or 'step' in vars(cls):
-                return 'auxiliary' in vars(cls) and cls is not Recommender
-            if 'auxiliary' in vars(cls):
-                return True
-        return False
+        classes = type(self.model).__mro__
+        auxiliary, step = (
+            next(cls for cls in classes if name in vars(cls))
+            for name in ('auxiliary', 'step')
+        )
+        # A step of a class further down may have terms of its own.
+        return auxiliary is not Recommender and issubclass(auxiliary, step)
 
     def _inject(
         self, graph: BipartiteGraph, user: Tensor, item: Tensor
