@@ -266,13 +266,7 @@ def perform(
         result = read(folder)
         check_settings(folder, result.info['run'], made_with)
         return result
-    begun = folder / 'run.json'
-    if begun.exists():  # 'fit' would go on with more epochs, or fewer
-        known = json.loads(begun.read_text())
-        check_settings(folder, known, made_with)
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(begun, made_with)
+    begun = begin(folder, made_with)
     print(f'{run.folder}, seed {run.seed} {run.options or ""}', flush=True)
     model, trained = train(run, graph, device, folder)
     tested = evaluate_per_user(model, graph, 'test', ks=(20,))
@@ -289,9 +283,21 @@ def perform(
         **tested.mean(),
     }
     write_json(done, info)
-    for name in ('checkpoint.safetensors', 'run.json'):
-        (folder / name).unlink(missing_ok=True)
+    begun.unlink()
+    (folder / 'checkpoint.safetensors').unlink(missing_ok=True)
     return read(folder)
+
+
+def begin(folder: Path, made_with: dict[str, Any]) -> Path:
+    """The file that says what a run is made with until it has ended: 'fit'
+    would go on with more epochs, or fewer.
+    """
+    path = folder / 'run.json'
+    if path.exists():
+        check_settings(folder, json.loads(path.read_text()), made_with)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, made_with)
+    return path
 
 
 def read(folder: Path) -> Result:

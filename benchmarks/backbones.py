@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accuracy_runs import check_settings, write_json
+from accuracy_runs import begin, check_settings, write_json
 from timing import machine
 
 from pyg_darec import evaluate, fit
@@ -89,11 +89,7 @@ def run(name: str, seed: int, data: Any, args: argparse.Namespace) -> None:
         known = json.loads(done.read_text()).get('run', {})
         check_settings(folder, known, made_with)
         return
-    begun = folder / 'run.json'
-    if begun.exists():  # 'fit' would go on with more epochs, or fewer
-        check_settings(folder, json.loads(begun.read_text()), made_with)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(begun, made_with)
+    begun = begin(folder, made_with)
     print(f'{name}, seed {seed}', flush=True)
     torch.manual_seed(seed)
     model = recipe.build(data)

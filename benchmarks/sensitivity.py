@@ -76,11 +76,11 @@ def finished(folder: Path) -> tuple[Values, Values]:
     paths = sorted(folder.glob('seed-*/result.json'))
     found = [read(path.parent).info for path in paths]
     # Those of all points of a figure have all else in common.
-    others = sorted(folder.parent.parent.glob('*/*/seed-*/result.json'))
+    others = folder.parent.parent.glob('*/*/seed-*/result.json')
+    first = read(min(others).parent).info['run'] if paths else {}
     for path, result in zip(paths, found, strict=True):
         run = result['run']
         own = {key: run[key] for key in _OWN}
-        first = read(others[0].parent).info['run']
         check_settings(path.parent, run, {**first, **own})
     return [r[METRIC] for r in found], [r['validation'] for r in found]
 

@@ -1,6 +1,7 @@
 """Checks of input that more than one door makes."""
 
 import operator
+import re
 from typing import Any
 
 import torch
@@ -9,6 +10,11 @@ from torch import Tensor
 
 def is_dense(x: Any) -> bool:
     return isinstance(x, Tensor) and x.layout == torch.strided
+
+
+def without_addresses(text: str) -> str:
+    r"""What an object prints as, the same in every process."""
+    return re.sub(r' at 0x[0-9a-fA-F]+', '', text)
 
 
 def describe(x: Any) -> str:

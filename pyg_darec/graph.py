@@ -232,9 +232,7 @@ class BipartiteGraph:
             to_user, to_item = self._by_user, self._by_item
             parts = to_user.weighted(weight) + to_item.weighted(weight)
             known = version, parts
-            # A parameter is changed by its optimizer, and fused ones count no
-            # version.
-            if not (self.weight.is_leaf and self.weight.requires_grad):
+            if not is_trained(self.weight):
                 self._cache[dtype] = known
         return known[1]
 
@@ -303,6 +301,13 @@ class BipartiteGraph:
             f'{self.__class__.__name__}(num_users={self.num_users}, '
             f'num_items={self.num_items}, num_edges={self.num_edges})'
         )
+
+
+def is_trained(x: Tensor) -> bool:
+    r"""Whether an optimizer may change a tensor, of which fused ones count no
+    version.
+    """
+    return x.is_leaf and x.requires_grad
 
 
 def version_of(x: Tensor) -> int:

@@ -16,6 +16,7 @@ from pyg_darec.profiles import (
 )
 from pyg_darec.profiles.encoder import Encoder
 from pyg_darec.profiles.hash_split import PROFILE_SPLIT
+from pyg_darec.profiles.store_writer import OtherStoreError
 from pyg_darec.transforms import AttachProfileEmbeddings
 
 
@@ -108,13 +109,13 @@ def _encode(folder: Path, arguments: dict[str, Any], overwrite: bool) -> Path:
     try:
         encode_profiles(folder=folder, **arguments)
         return folder
-    except ValueError:  # of other texts or settings, or damaged
+    except OtherStoreError:
         if not overwrite:
             raise
     place = _beside(folder, 'new')
     try:
         encode_profiles(folder=place, **arguments)
-    except ValueError:  # what is there is of an earlier attempt, or damaged
+    except OtherStoreError:  # of an earlier attempt
         shutil.rmtree(place)
         encode_profiles(folder=place, **arguments)
     return place

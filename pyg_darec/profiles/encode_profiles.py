@@ -18,7 +18,7 @@ from pyg_darec.profiles.embedding_store import EmbeddingStore
 from pyg_darec.profiles.encoder import Encoder, TextEncoder, describe
 from pyg_darec.profiles.hash_split import hash_split
 from pyg_darec.profiles.manifest import Manifest
-from pyg_darec.profiles.store_writer import StoreWriter
+from pyg_darec.profiles.store_writer import OtherStoreError, StoreWriter
 
 _END = object()
 _DTYPES = {torch.float32: 'float32', torch.float16: 'float16'}
@@ -296,7 +296,7 @@ def _skip(rows: _Rows, writer: StoreWriter) -> None:
                     rows.put_back(keys, part)
                     writer.drop(first)
                     return
-                raise ValueError(
+                raise OtherStoreError(
                     f"'{writer.folder}' was begun with other {name} in rows "
                     f'{first} to {block.rows - 1}; pass the same ones to go '
                     "on, choose another folder or pass 'overwrite' (got "

@@ -1,7 +1,6 @@
 import hashlib
 import json
 import os
-import re
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, Union
 
 import torch
 
-from pyg_darec.checks import check_count
+from pyg_darec.checks import check_count, without_addresses
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -251,8 +250,8 @@ def _describe_tokenizer(model: 'SentenceTransformer') -> str:
     tokenizer = getattr(model, 'tokenizer', None)
     fast = getattr(tokenizer, 'backend_tokenizer', tokenizer)
     to_str = getattr(fast, 'to_str', None)
-    if to_str is None:  # without its address in memory
-        return re.sub(r' at 0x[0-9a-fA-F]+', '', repr(tokenizer))
+    if to_str is None:
+        return without_addresses(repr(tokenizer))
     parts = json.loads(to_str())
     for key in ('padding', 'truncation'):  # those of the last call
         parts.pop(key, None)

@@ -22,6 +22,12 @@ NEW = '.new'
 COMMIT_SECONDS = 0.5
 
 
+class OtherStoreError(ValueError):
+    r"""A folder holds another store than the one to be written, or a damaged
+    one.
+    """
+
+
 class StoreWriter:
     r"""Writes an :class:`~pyg_darec.profiles.EmbeddingStore`, or goes on where
     the last writer stopped, as a context manager.
@@ -205,16 +211,16 @@ class StoreWriter:
     def _read_header(self) -> Manifest | None:
         try:
             header = Journal(self._place).header()
-        except ValueError:
+        except ValueError as error:
             if self.overwrite:
                 return None
-            raise
+            raise OtherStoreError(str(error)) from error
         difference = header and header.difference(self.settings)
         if difference is None:
             return header
         if self.overwrite:
             return None
-        raise ValueError(
+        raise OtherStoreError(
             f"'{self.folder}' was begun with other settings; go on with "
             "those, choose another folder or pass 'overwrite' (got "
             f'{difference})'
@@ -317,7 +323,7 @@ class StoreWriter:
         for name in (MANIFEST, EMBEDDINGS, IDS):
             path = self.folder / name
             if path.exists() and not (self.folder / JOURNAL).exists():
-                raise ValueError(
+                raise OtherStoreError(
                     f"'{path}' is not of an unfinished store; choose another "
                     f"folder or pass 'overwrite' (got no {JOURNAL!r})"
                 )

@@ -8,7 +8,6 @@ its number.
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from torch import Tensor
 from torch.nn import Module
 from torch.optim import Optimizer
 
-from pyg_darec.checks import is_dense
+from pyg_darec.checks import is_dense, without_addresses
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.recommender import Recommender
 from pyg_darec.train.tensor_file import (
@@ -164,8 +163,9 @@ def describe_model(model: Module) -> str:
             }
         if is_recommender:
             options[name]['objective'] = repr(module.objective)
-    text = f'{model!r} of {dtypes} training {trained} with {options}'
-    return re.sub(r' at 0x[0-9a-fA-F]+', '', text)
+    return without_addresses(
+        f'{model!r} of {dtypes} training {trained} with {options}'
+    )
 
 
 def fingerprint(graph: BipartiteGraph) -> str:

@@ -4,8 +4,8 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import torch
@@ -213,10 +213,6 @@ def fit(
         reproducible(device),
         closing(RunLogs(folder, loggers)) as logs,
     ):
-        if folder is not None and rank == 0:
-            # What an earlier process was writing when it was killed.
-            for part in folder.glob('.*.tmp.safetensors'):
-                part.unlink(missing_ok=True)
         seed_all(device, seed, 0)
         # 'net' computes; what is saved and reported goes by the names of
         # 'model', which are those that the caller knows.
@@ -318,10 +314,16 @@ def _run_folder(
     return folder
 
 
-def _held(folder: Path | None) -> AbstractContextManager[None]:
+@contextmanager
+def _held(folder: Path | None) -> Iterator[None]:
     if folder is None:
-        return nullcontext()
-    return lock_folder(folder, reentrant=True)
+        yield
+        return
+    with lock_folder(folder, reentrant=True):
+        # What an earlier process was writing when it was killed.
+        for part in folder.glob('.*.tmp.safetensors'):
+            part.unlink(missing_ok=True)
+        yield
 
 
 def _snapshot(model: Module) -> dict[str, Tensor]:

@@ -110,8 +110,12 @@ class HoldOutNodes(BaseTransform):
             raise ValueError(
                 f'{self} leaves no interaction to train on (got {data})'
             )
-        self._set_pairs(warm, cold, PROFILE_SPLIT in data[types[axis]])
-        self._mark_profiles(data, warm, cold, types[axis])
+        # Profiles that were made from training interactions, as was checked,
+        # are made from those that the first graph has.
+        is_told = cold[types[axis]].pop(PROFILE_SPLIT, None) is not None
+        self._set_pairs(warm, cold, is_told)
+        if is_told:
+            warm[types[axis]][PROFILE_SPLIT] = hash_split(warm, self.edge_type)
         return warm, cold
 
     def _set_pairs(
@@ -139,18 +143,6 @@ class HoldOutNodes(BaseTransform):
             )
         store.clear()
         store.edge_index, store.test_edge_label_index = seen, label
-
-    def _mark_profiles(
-        self, data: HeteroData, warm: HeteroData, cold: HeteroData, own: str
-    ) -> None:
-        """Those that were made from the training interactions of a node are
-        made from those that the first graph has of it.
-        """
-        made_from = cold[own].pop(PROFILE_SPLIT, None)
-        if made_from is not None and made_from == hash_split(
-            data, self.edge_type
-        ):
-            warm[own][PROFILE_SPLIT] = hash_split(warm, self.edge_type)
 
     def _check_profiles(self, data: HeteroData, other: str, own: str) -> None:
         if PROFILE_SPLIT in data[other]:

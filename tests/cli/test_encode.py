@@ -122,6 +122,8 @@ def test_a_failure_leaves_what_was_there(shop: Path, monkeypatch) -> None:
         run('info', 'shop')
     # Items were done the first time, and are not asked for again.
     assert set(asked) <= set(before['user'].profile)
+    # The one at fault is asked once, too.
+    assert asked.count(before['user'].profile[0]) == 1
     run(*encode, '4', '--overwrite')
     assert load_data('shop')['user'].llm_x.size(1) == 4
     assert {path.name for path in Path('shop/embeddings').iterdir()} == {

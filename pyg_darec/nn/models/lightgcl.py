@@ -5,7 +5,12 @@ import torch
 from torch import Tensor
 
 from pyg_darec.checks import check_count
-from pyg_darec.graph import Batch, BipartiteGraph, version_of
+from pyg_darec.graph import (
+    Batch,
+    BipartiteGraph,
+    is_trained,
+    version_of,
+)
 from pyg_darec.nn.functional import log_partition
 from pyg_darec.nn.models.base import Penalty, View
 from pyg_darec.nn.models.contrast import (
@@ -217,9 +222,8 @@ def low_rank(graph: BipartiteGraph, rank: int) -> View:
     """
     known = _FACTORS.setdefault(graph, {})
     version = version_of(graph.weight)
-    # A parameter is changed by its optimizer, and fused ones count no version.
-    is_fixed = not (graph.weight.is_leaf and graph.weight.requires_grad)
-    if rank not in known or known[rank][0] != version or not is_fixed:
+    is_new = rank not in known or known[rank][0] != version
+    if is_new or is_trained(graph.weight):
         known[rank] = version, _factorize(graph, rank)
     return known[rank][1]
 
