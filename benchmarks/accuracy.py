@@ -6,6 +6,9 @@
         --datasets online_retail lastfm --lastfm data/hetrec2011-lastfm-2k \\
         --encoder sentence-transformers/all-MiniLM-L6-v2
 
+``--folders`` takes data of your own, as ``pyg-darec prepare`` and ``encode``
+leave them in a folder, and so do ``cold.py``, ``parts.py``, ``sensitivity.py``.
+
 Adam, batches of 4096, evaluation every 3 epochs, patience 5 on validation
 Recall@20 from 1,000 training steps on (``--min-steps``), one test of the best
 weights. Without ``--tune``, everything has its

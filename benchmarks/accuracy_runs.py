@@ -24,7 +24,7 @@ from torch_geometric.nn import LightGCN as PyGLightGCN
 
 from pyg_darec import DaRecAlign, fit
 from pyg_darec.as_graph import as_graph
-from pyg_darec.datasets import OnlineRetail
+from pyg_darec.datasets import OnlineRetail, load_data
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.io import atomic_write
 from pyg_darec.metrics import evaluate_per_user
@@ -146,7 +146,16 @@ class Result(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add('--datasets', nargs='+', choices=DATASETS, default=DATASETS[:1])
+    add('--datasets', nargs='+', choices=DATASETS, default=[])
+    add(
+        '--folders',
+        nargs='+',
+        type=Path,
+        default=[],
+        metavar='DATA',
+        help="more data sets, of 'pyg-darec prepare' and 'encode'; without "
+        'any, online_retail',
+    )
     add('--root', default='data/online-retail', help='of online_retail')
     add('--lastfm', metavar='ROOT', help='holds artists.dat')
     add('--ml100k', metavar='ROOT', help='holds ml-100k.inter')
@@ -178,8 +187,9 @@ def load_graphs(
 ) -> dict[str, BipartiteGraph]:
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    graphs = {}
-    for name in args.datasets:
+    graphs: dict[str, BipartiteGraph] = {}
+    names = args.datasets or ([] if args.folders else DATASETS[:1])
+    for name in names:
         if name == 'online_retail':
             data = OnlineRetail(args.root)[0]
         else:
@@ -189,6 +199,13 @@ def load_graphs(
             cache = args.output / 'texts'
             data = LOADERS[name](root, 0, args.encoder, cache)
         graphs[name] = as_graph(data)
+    for folder in args.folders:
+        name = folder.resolve().name
+        if name in graphs:
+            parser.error(f"two data sets are called '{name}'; rename {folder}")
+        graphs[name] = as_graph(load_data(folder))
+        if 'item' not in graphs[name].llm_x:
+            parser.error(f"{folder} has no embeddings; run 'pyg-darec encode'")
     return graphs
 
 

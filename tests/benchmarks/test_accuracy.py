@@ -1,3 +1,4 @@
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from conformance.graphs import random_data
 
 from pyg_darec import evaluate, fit
 from pyg_darec.as_graph import as_graph
+from pyg_darec.datasets import save_data
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.metrics import compare, holm
 from pyg_darec.nn.align import RLMRecConAlign
@@ -76,6 +78,35 @@ def test_runs_and_resumes(
     assert (tmp_path / 'table.md').read_text() == table
     with pytest.raises(ValueError, match=r"other settings.*\['lr'\]"):
         main(words(tmp_path, '--lr', '0.1'))
+
+
+def test_data_of_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, output = tmp_path / 'shop', tmp_path / 'runs'
+    save_data(DATA, folder)
+    main(words(output, '--folders', str(folder)))
+    assert sorted(p.name for p in output.iterdir() if p.is_dir()) == ['shop']
+    assert (
+        f'| LightGCN | {METHOD} | 2 | 0.' in (output / 'table.md').read_text()
+    )
+    main(words(output, '--datasets', 'online_retail'))
+    runs = [
+        read(output / name / 'LightGCN' / METHOD / 'seed-0').info
+        for name in ('shop', 'online_retail')
+    ]
+    assert runs[0]['Recall@20'] == runs[1]['Recall@20']
+
+    with pytest.raises(SystemExit):
+        main(words(output, '--folders', str(folder), str(folder)))
+    assert "are called 'shop'" in capsys.readouterr().err
+    bare = copy.copy(DATA)
+    for kind in ('user', 'item'):
+        del bare[kind].llm_x
+    save_data(bare, folder)
+    with pytest.raises(SystemExit):
+        main(words(output, '--folders', str(folder)))
+    assert "run 'pyg-darec encode'" in capsys.readouterr().err
 
 
 def test_backbone_of_pyg(tmp_path: Path) -> None:
