@@ -47,12 +47,11 @@ from accuracy_runs import (
     Run,
     add_arguments,
     backbone_name,
-    load_graphs,
-    mean_of_items,
     perform,
     settings,
 )
 from accuracy_tuning import tune
+from data_sets import load_graphs, mean_of_items
 from torch import Tensor
 
 from pyg_darec.graph import BipartiteGraph

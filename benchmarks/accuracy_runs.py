@@ -1,30 +1,24 @@
-"""What the benchmarks of accuracy share: data sets, methods and runs that have
-a folder each, in which one that was killed continues and one that is done is
-read.
+"""What the benchmarks of accuracy share: methods, and runs that have a folder
+each, in which one that was killed continues and one that is done is read.
 """
 
 import argparse
 import inspect
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from lastfm import load_lastfm
-from ml100k import load_ml100k
+from data_sets import add_data_arguments
 from safetensors.torch import load_file, save_file
 from timing import machine
 from torch import Tensor, nn
-from torch_geometric.data import HeteroData
 from torch_geometric.nn import LightGCN as PyGLightGCN
 
 from pyg_darec import DaRecAlign, fit
-from pyg_darec.as_graph import as_graph
-from pyg_darec.datasets import OnlineRetail, load_data
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.io import atomic_write
 from pyg_darec.metrics import evaluate_per_user
@@ -36,18 +30,11 @@ from pyg_darec.nn.align import (
     RLMRecConAlign,
     RLMRecGenAlign,
 )
-from pyg_darec.nn.functional import normalize
 from pyg_darec.nn.models import LightGCN
 from pyg_darec.nn.resolver import resolve
 from pyg_darec.train.checkpoint import fingerprint
 from pyg_darec.train.result import FitResult
 
-# Those with texts that are encoded here, and what reads them.
-LOADERS: dict[str, Callable[..., HeteroData]] = {
-    'lastfm': load_lastfm,
-    'ml100k': load_ml100k,
-}
-DATASETS = ('online_retail', *LOADERS)
 # The LightGCN of PyG, a model of a user's own to this library.
 FOREIGN = 'PyG-LightGCN'
 METRICS = ('Recall@20', 'NDCG@20')
@@ -145,21 +132,8 @@ class Result(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_data_arguments(parser)
     add = parser.add_argument
-    add('--datasets', nargs='+', choices=DATASETS, default=[])
-    add(
-        '--folders',
-        nargs='+',
-        type=Path,
-        default=[],
-        metavar='DATA',
-        help="more data sets, of 'pyg-darec prepare' and 'encode'; without "
-        'any, online_retail',
-    )
-    add('--root', default='data/online-retail', help='of online_retail')
-    add('--lastfm', metavar='ROOT', help='holds artists.dat')
-    add('--ml100k', metavar='ROOT', help='holds ml-100k.inter')
-    add('--encoder', metavar='MODEL', help='of the texts of these two')
     add('--output', type=Path, required=True)
     add('--seeds', type=int, nargs='+', default=[0, 1, 2, 3, 4])
     add('--dim', type=int, default=Run.dim)
@@ -180,40 +154,6 @@ def settings(args: argparse.Namespace) -> dict[str, Any]:
     if args.num_layers is not None:
         found['backbone_options'] = {'num_layers': args.num_layers}
     return found
-
-
-def load_graphs(
-    parser: argparse.ArgumentParser, args: argparse.Namespace
-) -> dict[str, BipartiteGraph]:
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
-    graphs: dict[str, BipartiteGraph] = {}
-    names = args.datasets or ([] if args.folders else DATASETS[:1])
-    for name in names:
-        if name == 'online_retail':
-            data = OnlineRetail(args.root)[0]
-        else:
-            root = getattr(args, name)
-            if root is None or args.encoder is None:
-                parser.error(f'{name} needs --{name} ROOT and --encoder MODEL')
-            cache = args.output / 'texts'
-            data = LOADERS[name](root, 0, args.encoder, cache)
-        graphs[name] = as_graph(data)
-    for folder in args.folders:
-        name = folder.resolve().name
-        if name in graphs:
-            parser.error(f"two data sets are called '{name}'; rename {folder}")
-        graphs[name] = as_graph(load_data(folder))
-        if 'item' not in graphs[name].llm_x:
-            parser.error(f"{folder} has no embeddings; run 'pyg-darec encode'")
-    return graphs
-
-
-def mean_of_items(edge_index: Tensor, num_users: int, item: Tensor) -> Tensor:
-    """Profiles of users that say what those of their items do."""
-    x = normalize(item.float())
-    total = x.new_zeros(num_users, x.size(1))
-    return normalize(total.index_add_(0, edge_index[0], x[edge_index[1]]))
 
 
 def backbone_name(name: str) -> str:

@@ -44,13 +44,13 @@ from accuracy_runs import (
     Run,
     add_arguments,
     check_settings,
-    load_graphs,
     record,
     settings,
     train,
     write_json,
 )
 from cold_split import KINDS, Kind, Split, hold_out, recall
+from data_sets import load_graphs
 from torch import Tensor
 
 from pyg_darec import DaRecAlign

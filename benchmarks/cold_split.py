@@ -4,7 +4,7 @@ import copy
 from typing import NamedTuple, get_args
 
 import torch
-from accuracy_runs import mean_of_items
+from data_sets import mean_of_items
 from torch import Tensor
 
 from pyg_darec.as_graph import as_graph

@@ -17,10 +17,10 @@ from accuracy_runs import (
     PAPER,
     Run,
     add_arguments,
-    load_graphs,
     settings,
     train,
 )
+from data_sets import load_graphs
 
 from pyg_darec import DaRecAlign
 from pyg_darec.io import atomic_write

@@ -27,11 +27,11 @@ from accuracy_runs import (
     add_arguments,
     check_settings,
     default_value,
-    load_graphs,
     perform,
     read,
     settings,
 )
+from data_sets import load_graphs
 
 from pyg_darec.io import atomic_write
 from pyg_darec.nn.resolver import resolve

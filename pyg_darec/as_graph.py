@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 from torch_geometric.data import HeteroData
 
-from pyg_darec.graph import BipartiteGraph, version_of
+from pyg_darec.changes import version_of
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.profiles.hash_split import PROFILE_SPLIT, hash_split
 from pyg_darec.transforms.relation import held_out_keys
 

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_darec.changes import is_trained, version_of
 from pyg_darec.checks import check_embeddings, check_index, check_shape
+from pyg_darec.count_nodes import count_nodes
 from pyg_darec.sparse import CSR, Propagate
 
 EdgeType = tuple[str, str, str]
@@ -139,24 +141,10 @@ class BipartiteGraph:
         if 'edge_index' not in store:
             raise ValueError(f"data[{edge_type}] has no 'edge_index'")
         types = {'user': edge_type[0], 'item': edge_type[2]}
-        sizes: list[int] = []
-        for node_type in types.values():
-            # PyG would guess the count from 'edge_index', and miss every
-            # node that has no interactions.
-            node = data[node_type]
-            if not any(key in node for key in ('num_nodes', 'x', llm_attr)):
-                raise ValueError(
-                    f"'num_nodes' of node type '{node_type}' is not set; "
-                    f"set data['{node_type}'].num_nodes"
-                )
-            if 'num_nodes' not in node and 'x' not in node:
-                sizes.append(len(node[llm_attr]))
-            else:
-                sizes.append(int(node.num_nodes))
         return cls(
             store.edge_index,
-            num_users=sizes[0],
-            num_items=sizes[1],
+            num_users=count_nodes(data, types['user'], llm_attr),
+            num_items=count_nodes(data, types['item'], llm_attr),
             llm_x={
                 kind: data[node_type][llm_attr]
                 for kind, node_type in types.items()
@@ -301,17 +289,3 @@ class BipartiteGraph:
             f'{self.__class__.__name__}(num_users={self.num_users}, '
             f'num_items={self.num_items}, num_edges={self.num_edges})'
         )
-
-
-def is_trained(x: Tensor) -> bool:
-    r"""Whether an optimizer may change a tensor, of which fused ones count no
-    version.
-    """
-    return x.is_leaf and x.requires_grad
-
-
-def version_of(x: Tensor) -> int:
-    r"""How often a tensor was changed in place; those made in inference mode
-    do not count it.
-    """
-    return -1 if x.is_inference() else x._version

@@ -16,7 +16,7 @@ from pyg_darec.profiles import (
 )
 from pyg_darec.profiles.encoder import Encoder
 from pyg_darec.profiles.hash_split import PROFILE_SPLIT
-from pyg_darec.profiles.store_writer import OtherStoreError
+from pyg_darec.profiles.store_place import OtherStoreError
 from pyg_darec.transforms import AttachProfileEmbeddings
 
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyg_darec.datasets._read_table import read_table
 from pyg_darec.datasets._table_checks import (
     check_columns,
     describe_column,
-    read_table,
     to_ids,
 )
 from pyg_darec.profiles.cell import is_missing, to_text

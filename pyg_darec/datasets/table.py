@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch_geometric.data import HeteroData
 
+from pyg_darec.datasets._read_table import read_table
 from pyg_darec.datasets._table_checks import (
     check_columns,
     describe_column,
-    read_table,
     to_ids,
     to_numbers,
     to_seconds,

@@ -7,11 +7,11 @@ import numpy as np
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_darec.datasets._read_table import read_table
 from pyg_darec.datasets._table_checks import (
     check_columns,
     check_not_missing,
     describe_column,
-    read_table,
 )
 from pyg_darec.profiles.cell import to_text
 from pyg_darec.profiles.written_ids import WrittenIds, written

@@ -12,14 +12,14 @@ from tqdm.auto import tqdm
 from pyg_darec.io.json_lines import to_json
 from pyg_darec.profiles.cell import check_column
 from pyg_darec.profiles.chain_hash import START, encode_text
-from pyg_darec.profiles.embedding_store import EmbeddingStore
-from pyg_darec.profiles.encode_profiles import (
+from pyg_darec.profiles.embed import (
     check_empty,
     check_text,
     check_width,
     embed_unique,
     spread,
 )
+from pyg_darec.profiles.embedding_store import EmbeddingStore
 from pyg_darec.profiles.encoder import Encoder, TextEncoder, describe
 from pyg_darec.profiles.manifest import Manifest
 from pyg_darec.profiles.store_writer import StoreWriter

@@ -1,5 +1,4 @@
 import hashlib
-import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -17,15 +16,14 @@ from pyg_darec.profiles.chain_hash import chain_hash, hash_texts, id_line
 from pyg_darec.profiles.embedding_store import EMBEDDINGS, IDS
 from pyg_darec.profiles.journal import JOURNAL, Block, Journal, to_line
 from pyg_darec.profiles.manifest import FORMAT, Manifest
+from pyg_darec.profiles.store_place import (
+    OtherStoreError,
+    choose_place,
+    remove_new,
+    swap,
+)
 
-NEW = '.new'
 COMMIT_SECONDS = 0.5
-
-
-class OtherStoreError(ValueError):
-    r"""A folder holds another store than the one to be written, or a damaged
-    one.
-    """
 
 
 class StoreWriter:
@@ -77,9 +75,9 @@ class StoreWriter:
     def __enter__(self) -> 'StoreWriter':
         with ExitStack() as stack:
             stack.enter_context(lock_folder(self.folder, self.wait))
-            self._check_format()
-            self._place = self._choose_place()
-            self._check_folder()
+            self._place = choose_place(
+                self.folder, self.settings, self.overwrite
+            )
             self._files = stack.enter_context(ExitStack())
             # In this order: embeddings without a journal are not ours.
             self._journal = self._open(JOURNAL)
@@ -95,7 +93,7 @@ class StoreWriter:
             self.commit()
             if self.rows == 0 and self._place != self.folder:
                 self._files.close()
-                self._remove_place()
+                remove_new(self.folder)
 
     def blocks(self) -> Iterator[Block]:
         r"""The blocks that are there already."""
@@ -174,7 +172,7 @@ class StoreWriter:
             self.manifest.save(self._place)
             if self._place != self.folder:
                 self._files.close()
-                self._swap()
+                swap(self.folder)
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}('{self.folder}')"
@@ -268,65 +266,6 @@ class StoreWriter:
         file = path.open('r+b')
         self._files.callback(_close, file)
         return file
-
-    def _choose_place(self) -> Path:
-        if (self.folder / NEW / MANIFEST).exists():
-            self._swap()  # which a kill cut off
-            # The call that was killed is made again: nothing is left to do.
-            done = Manifest.load(self.folder)
-            if done.difference(self.settings) is None:
-                return self.folder
-        if not self.overwrite:
-            return self.folder
-        place = self.folder / NEW
-        place.mkdir(exist_ok=True)
-        return place
-
-    def _swap(self) -> None:
-        """Can be cut off anywhere and made again: as long as the manifest of
-        the new store is in its own folder, what else is there is to be moved.
-        """
-        new = self.folder / NEW
-        has_ids = Manifest.load(new).ids is not None
-        (self.folder / MANIFEST).unlink(missing_ok=True)
-        if not has_ids:
-            # Of the old store, or of an unfinished one before this one.
-            (self.folder / IDS).unlink(missing_ok=True)
-            (new / IDS).unlink(missing_ok=True)
-        for name in (IDS, EMBEDDINGS, JOURNAL, MANIFEST):
-            if (new / name).exists():
-                (new / name).replace(self.folder / name)
-        self._remove_place()
-
-    def _remove_place(self) -> None:
-        new = self.folder / NEW
-        for path in new.glob('*'):
-            path.unlink()
-        new.rmdir()
-
-    def _check_format(self) -> None:
-        """Nothing of others is overwritten."""
-        try:
-            content = json.loads((self.folder / MANIFEST).read_bytes())
-        except (OSError, ValueError):
-            return  # there is none, or it is damaged
-        found = content.get('format') if isinstance(content, dict) else None
-        if found not in (None, FORMAT):
-            raise ValueError(
-                f"'{self.folder}' holds no embeddings; choose another folder "
-                f"(got the format '{found}' in '{MANIFEST}')"
-            )
-
-    def _check_folder(self) -> None:
-        if self._place != self.folder:
-            return
-        for name in (MANIFEST, EMBEDDINGS, IDS):
-            path = self.folder / name
-            if path.exists() and not (self.folder / JOURNAL).exists():
-                raise OtherStoreError(
-                    f"'{path}' is not of an unfinished store; choose another "
-                    f"folder or pass 'overwrite' (got no {JOURNAL!r})"
-                )
 
     @contextmanager
     def _naming_the_folder(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from pyg_darec.checks import check_count
 from pyg_darec.profiles.cell import check_column
-from pyg_darec.profiles.encode_profiles import check_text
+from pyg_darec.profiles.embed import check_text
 
 
 class TfidfEncoder:

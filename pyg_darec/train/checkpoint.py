@@ -8,7 +8,9 @@ its number.
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from torch.optim import Optimizer
 
 from pyg_darec.checks import is_dense, without_addresses
 from pyg_darec.graph import BipartiteGraph
+from pyg_darec.io.lock import lock_folder
 from pyg_darec.nn.recommender import Recommender
 from pyg_darec.train.tensor_file import (
     check_state,
@@ -141,6 +144,46 @@ class Checkpoint:
                     f"with the same one, or choose another 'run_dir' (got "
                     f'{value}, and {saved.get(key)} in the checkpoint)'
                 )
+
+
+def checkpoint_folder(
+    run_dir: str | os.PathLike[str] | None, resume: bool
+) -> Path | None:
+    r"""The folder that :func:`~pyg_darec.train.fit` was given.
+
+    Raises:
+        ValueError: If there is none to go on in, or one with a checkpoint
+            that would be overwritten.
+    """
+    if run_dir is None:
+        if resume:
+            raise ValueError(
+                "'resume' needs the folder of the run to continue; pass "
+                "'run_dir' (got run_dir=None)"
+            )
+        return None
+    folder = Path(run_dir)
+    if (folder / CHECKPOINT).exists() and not resume:
+        raise ValueError(
+            f"'{folder}' holds the checkpoint of an earlier run; pass "
+            f"'resume=True' to continue it, or choose another 'run_dir' "
+            f'(got resume=False)'
+        )
+    return folder
+
+
+@contextmanager
+def held(folder: Path | None) -> Iterator[None]:
+    r"""Keeps other processes from training in a folder, and drops what an
+    earlier one had not finished writing.
+    """
+    if folder is None:
+        yield
+        return
+    with lock_folder(folder, reentrant=True):
+        for part in folder.glob('.*.tmp.safetensors'):
+            part.unlink(missing_ok=True)
+        yield
 
 
 def describe_model(model: Module) -> str:

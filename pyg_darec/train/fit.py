@@ -4,9 +4,8 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 
 import torch
 from lightning_fabric.loggers.logger import Logger
@@ -24,14 +23,15 @@ from pyg_darec.checks import (
     check_weight,
 )
 from pyg_darec.graph import BipartiteGraph
-from pyg_darec.io.lock import lock_folder
 from pyg_darec.loader import Negatives, PairLoader
 from pyg_darec.nn.models import as_recommender
 from pyg_darec.train.checkpoint import (
     CHECKPOINT,
     Checkpoint,
+    checkpoint_folder,
     describe_model,
     fingerprint,
+    held,
 )
 from pyg_darec.train.epoch import train_epoch
 from pyg_darec.train.fabric import make_fabric
@@ -193,7 +193,7 @@ def fit(
     batch_size, eval_every = as_count(batch_size), as_count(eval_every)
     lr, weight_decay = float(lr), float(weight_decay)
     seed = as_seed(seed)
-    folder = _run_folder(run_dir, resume)
+    folder = checkpoint_folder(run_dir, resume)
     fabric = make_fabric(device, devices, precision)
     fabric.launch()
     device, rank = fabric.device, fabric.global_rank
@@ -209,7 +209,7 @@ def fit(
     )
 
     with (
-        _held(folder if rank == 0 else None),
+        held(folder if rank == 0 else None),
         reproducible(device),
         closing(RunLogs(folder, loggers)) as logs,
     ):
@@ -292,38 +292,6 @@ def fit(
         if folder is not None and rank == 0:
             save_model(model, folder / WEIGHTS)
     return result
-
-
-def _run_folder(
-    run_dir: str | os.PathLike[str] | None, resume: bool
-) -> Path | None:
-    if run_dir is None:
-        if resume:
-            raise ValueError(
-                "'resume' needs the folder of the run to continue; pass "
-                "'run_dir' (got run_dir=None)"
-            )
-        return None
-    folder = Path(run_dir)
-    if (folder / CHECKPOINT).exists() and not resume:
-        raise ValueError(
-            f"'{folder}' holds the checkpoint of an earlier run; pass "
-            f"'resume=True' to continue it, or choose another 'run_dir' "
-            f'(got resume=False)'
-        )
-    return folder
-
-
-@contextmanager
-def _held(folder: Path | None) -> Iterator[None]:
-    if folder is None:
-        yield
-        return
-    with lock_folder(folder, reentrant=True):
-        # What an earlier process was writing when it was killed.
-        for part in folder.glob('.*.tmp.safetensors'):
-            part.unlink(missing_ok=True)
-        yield
 
 
 def _snapshot(model: Module) -> dict[str, Tensor]:

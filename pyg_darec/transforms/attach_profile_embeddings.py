@@ -1,16 +1,15 @@
 import os
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
+from pyg_darec.count_nodes import count_nodes
 from pyg_darec.graph import EDGE_TYPE, EdgeType
 from pyg_darec.profiles.convert import to_embeddings
 from pyg_darec.profiles.embedding_store import EmbeddingStore
@@ -23,13 +22,10 @@ from pyg_darec.profiles.read_store import check_split, read_store
 from pyg_darec.transforms.node_lists import node_ids, node_texts
 from pyg_darec.transforms.relation import (
     check_hetero,
-    count_nodes,
     list_options,
 )
+from pyg_darec.transforms.source import PATHS, SOURCES, Source, describe_source
 
-Source: TypeAlias = str | os.PathLike[str] | Tensor | np.ndarray
-_PATHS = (str, os.PathLike)
-_SOURCES = (*_PATHS, Tensor, np.ndarray)
 # Options that matter to what is attached, shown where they are no defaults.
 _NAMED = [
     'id_column',
@@ -148,7 +144,7 @@ class AttachProfileEmbeddings(BaseTransform):
                 "'sources' or 'encoder' needs to be given (got neither)"
             )
         for node_type, source in (sources or {}).items():
-            if not isinstance(source, _SOURCES):
+            if not isinstance(source, SOURCES):
                 raise TypeError(
                     f"The source of node type '{node_type}' needs to be a "
                     'path, a tensor or an array '
@@ -212,7 +208,7 @@ class AttachProfileEmbeddings(BaseTransform):
 
     def __repr__(self) -> str:
         args = [
-            f'{t}: {_describe_source(source)}'
+            f'{t}: {describe_source(source)}'
             for t, source in self.sources.items()
         ]
         args = ['{' + ', '.join(args) + '}'] if args else []
@@ -225,7 +221,7 @@ class AttachProfileEmbeddings(BaseTransform):
 
     def _is_store(self, node_type: str) -> bool:
         source = self.sources.get(node_type)
-        return isinstance(source, _PATHS) and Path(source).is_dir()
+        return isinstance(source, PATHS) and Path(source).is_dir()
 
     def _read_store(self, data: HeteroData, node_type: str) -> Tensor:
         where, node = self._name(node_type), data[node_type]
@@ -255,7 +251,7 @@ class AttachProfileEmbeddings(BaseTransform):
         where, source = self._name(node_type), self.sources[node_type]
         if self._is_store(node_type):
             return self._read_store(data, node_type)
-        if isinstance(source, str | os.PathLike):
+        if isinstance(source, PATHS):
             x, ids = read_embeddings(source, self.id_column, where)
         else:
             x, ids = Embeddings(to_embeddings(source, where), None)
@@ -293,22 +289,8 @@ class AttachProfileEmbeddings(BaseTransform):
         source = self.sources.get(node_type)
         if source is None:
             what = f"'{self.text_attr}'"
-        elif isinstance(source, str | os.PathLike):
+        elif isinstance(source, PATHS):
             what = f"'{os.fspath(source)}'"
         else:
             what = 'The given tensor'
         return f"{what} of node type '{node_type}'"
-
-
-def _describe_source(source: Source) -> str:
-    if isinstance(source, str | os.PathLike):
-        return f"'{os.fspath(source)}'"
-    name, shape = type(source).__name__, tuple(source.shape)
-    if isinstance(source, np.memmap):  # which is not read for its name
-        return f'{name}{shape}'
-    if isinstance(source, Tensor):
-        flat = source.detach().cpu().reshape(-1)
-        source = flat.contiguous().view(torch.uint8).numpy()
-    # Others of the same shape are others.
-    crc = zlib.crc32(np.ascontiguousarray(source).data)
-    return f'{name}{shape}#{crc:08x}'

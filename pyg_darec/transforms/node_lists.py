@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_darec.transforms.relation import count_nodes
+from pyg_darec.count_nodes import count_nodes
 
 
 def node_texts(data: HeteroData, node_type: str, attr: str) -> list[str]:

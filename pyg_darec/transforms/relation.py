@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_darec.count_nodes import count_nodes
 from pyg_darec.graph import EdgeType
 
 # How the pairs of a split are called, after its name and '_'.
@@ -21,25 +22,6 @@ def check_hetero(data: Any, transform: str) -> None:
         raise TypeError(
             f"'{transform}' needs a 'HeteroData' (got '{type(data).__name__}')"
         )
-
-
-def count_nodes(data: HeteroData, node_type: str) -> int:
-    r"""The number of nodes of a type, which PyG would otherwise guess.
-
-    Raises:
-        ValueError: If there is no such type or its size is not known.
-    """
-    if node_type not in data.node_types:
-        raise ValueError(
-            f"'data' has no node type '{node_type}' (got {data.node_types})"
-        )
-    store = data[node_type]
-    if not store.can_infer_num_nodes:
-        raise ValueError(
-            f"The number of nodes of type '{node_type}' is not known; set "
-            f"data['{node_type}'].num_nodes (got {list(store.keys())})"
-        )
-    return int(store.num_nodes)
 
 
 def check_relation(data: HeteroData, edge_type: EdgeType) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import accuracy_runs
+import data_sets
 import pytest
 import torch
 from accuracy import main, shuffled, thinned
@@ -36,7 +37,7 @@ METHOD = 'RLMRec-Con'
 
 @pytest.fixture(autouse=True)
 def _small_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accuracy_runs, 'OnlineRetail', lambda root: [DATA])
+    monkeypatch.setattr(data_sets, 'OnlineRetail', lambda root: [DATA])
 
 
 def words(output: Path, *more: str) -> list[str]:

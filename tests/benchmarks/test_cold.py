@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import accuracy_runs
+import data_sets
 import pytest
 import torch
 from cold import (
@@ -199,7 +200,7 @@ def test_runs_and_resumes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     data = random_data(num_users=90, num_items=120, num_edges=600)
-    monkeypatch.setattr(accuracy_runs, 'OnlineRetail', lambda root: [data])
+    monkeypatch.setattr(data_sets, 'OnlineRetail', lambda root: [data])
     words = ['--output', str(tmp_path), '--epochs', '2', '--seeds', '0', '1']
     words += ['--dim', '4']
     hashed = []

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-import accuracy_runs
+import data_sets
 import parts
 import pytest
 from conformance.graphs import random_data
@@ -12,7 +12,7 @@ def test_draws_both_forms(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     data = random_data(num_users=30, num_items=60, num_edges=400)
-    monkeypatch.setattr(accuracy_runs, 'OnlineRetail', lambda root: [data])
+    monkeypatch.setattr(data_sets, 'OnlineRetail', lambda root: [data])
     monkeypatch.setattr(parts, 'SAMPLES', 20)
     parts.main(['--output', str(tmp_path), '--epochs', '1', '--dim', '4'])
     paths = [

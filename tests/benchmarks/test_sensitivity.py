@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import accuracy_runs
+import data_sets
 import pytest
 import sensitivity
 from accuracy_runs import OURS, PAPER
@@ -23,7 +24,7 @@ def test_runs_and_resumes(
     no_training: object,
 ) -> None:
     data = random_data(num_users=30, num_items=60, num_edges=400)
-    monkeypatch.setattr(accuracy_runs, 'OnlineRetail', lambda root: [data])
+    monkeypatch.setattr(data_sets, 'OnlineRetail', lambda root: [data])
     axes = {
         PAPER: {'num_samples': [4096, None]},
         OURS: {'profile_weight': [0.0, 0.3], 'rank': [64]},

@@ -148,7 +148,7 @@ def test_missing_file(data, tmp_path):
 
 
 def test_unknown_node_type(data):
-    match = r"no node type 'users' \(got \['user', 'item'\]\)"
+    match = r"no node type 'users'; .*\(got \['user', 'item'\]\)"
     with pytest.raises(ValueError, match=match):
         attach(data, 'users', USER)
 

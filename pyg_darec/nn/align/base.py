@@ -10,7 +10,7 @@ from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.call_with import caller
 from pyg_darec.nn.functional import l2_penalty
 from pyg_darec.nn.models import as_recommender
-from pyg_darec.nn.models.foreign import Embed
+from pyg_darec.nn.models.embed_source import Embed
 from pyg_darec.nn.objectives import Objective
 from pyg_darec.nn.recommender import Recommender, Step, add_terms
 from pyg_darec.nn.wrapper import Wrapper

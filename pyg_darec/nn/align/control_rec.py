@@ -7,7 +7,7 @@ from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.encoder import Encoder
 from pyg_darec.nn.functional import info_nce
-from pyg_darec.nn.models.foreign import Embed
+from pyg_darec.nn.models.embed_source import Embed
 
 
 class ControlRecAlign(Aligner):

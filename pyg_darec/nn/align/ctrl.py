@@ -12,7 +12,7 @@ from pyg_darec.nn.align.max_similarity import max_similarity_nce
 from pyg_darec.nn.align.nodes import sample_nodes
 from pyg_darec.nn.functional import normalize
 from pyg_darec.nn.functional.ranking import Similarity
-from pyg_darec.nn.models.foreign import Embed
+from pyg_darec.nn.models.embed_source import Embed
 from pyg_darec.nn.recommender import Step
 
 Stage = Literal['two', 'joint']

@@ -9,9 +9,8 @@ from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.injecting import InjectingAligner
 from pyg_darec.nn.align.injection import ProfileInjection
 from pyg_darec.nn.align.structure import DisentangledStructure, Reduction
-from pyg_darec.nn.align.tables import split_tables
 from pyg_darec.nn.functional.structure import Matching
-from pyg_darec.nn.models.foreign import Embed
+from pyg_darec.nn.models.embed_source import Embed
 from pyg_darec.nn.modes import evaluating
 
 Preset = Literal['default', 'paper']
@@ -235,9 +234,7 @@ class DaRecAlign(InjectingAligner):
         if self.score == 'backbone' or self.structure is None:
             return self.model.out_dim
         part = self.structure.cf_shared.out_dim
-        if part is None:
-            return None
-        return part if self.score == 'shared' else 2 * part
+        return part if part is None or self.score == 'shared' else 2 * part
 
     def scored(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
         if self.structure is None or self.score == 'backbone':
@@ -265,19 +262,7 @@ class DaRecAlign(InjectingAligner):
                 llm = graph.llm_x['user'], graph.llm_x['item']
                 out |= self.structure.parts(pair, llm)
             if self.injection is not None:
-                found = self._find_tables(graph)
-                if found is None:
-                    own = self.model.encode(graph)
-                    both = self.injection(graph, *own)
-                elif found[0].num_nodes == graph.num_nodes:
-                    own = split_tables(*found)
-                    both = self.injection(graph, *own)
-                else:  # a sample, whose rows of the tables are not known
-                    own, both = self.model.encode(graph), pair
-                # Copies, as training goes on with the tables.
-                user, item = (x.detach().clone() for x in own)
-                out['specific'] = user, item
-                out['shared'] = both[0] - user, both[1] - item
+                out['specific'], out['shared'] = self.own_and_added(graph, pair)
         return out
 
     def align(
@@ -299,11 +284,8 @@ class DaRecAlign(InjectingAligner):
     def __repr__(self) -> str:
         args: dict[str, Any] = {}
         if self.injection is not None:
-            args |= {
-                'profile_weight': self.injection.profile_weight,
-                'neighbor_weight': self.injection.neighbor_weight,
-                'num_neighbors': self.injection.num_neighbors,
-            }
+            names = 'profile_weight', 'neighbor_weight', 'num_neighbors'
+            args |= {name: getattr(self.injection, name) for name in names}
         if self.structure is not None:
             args |= {
                 'weight': self.weight,

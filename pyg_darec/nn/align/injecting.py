@@ -183,6 +183,26 @@ class InjectingAligner(Aligner):
             after = call_with(self.model, 'encode', moved, graph)
         return after[0] - before[0], after[1] - before[1]
 
+    def own_and_added(
+        self, graph: BipartiteGraph, pair: Pair
+    ) -> tuple[Pair, Pair]:
+        r"""The model's own embeddings and what profiles add to them, where
+        they are added; of a sample of the nodes, in the output :obj:`pair`.
+        """
+        assert self.injection is not None
+        found = self._find_tables(graph)
+        if found is None:
+            own = self.model.encode(graph)
+            both = self.injection(graph, *own)
+        elif found[0].num_nodes == graph.num_nodes:
+            own = split_tables(*found)
+            both = self.injection(graph, *own)
+        else:  # a sample, whose rows of the tables are not known
+            own, both = self.model.encode(graph), pair
+        # Copies, as training goes on with the tables.
+        user, item = (x.detach().clone() for x in own)
+        return (user, item), (both[0] - user, both[1] - item)
+
     def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
         graph = self._graph(graph)
         _SEEN[self] = graph

@@ -9,7 +9,7 @@ from pyg_darec.checks import check_count
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.adaptor import HybridExpertAdaptor
 from pyg_darec.nn.align.base import Aligner
-from pyg_darec.nn.models.foreign import Embed
+from pyg_darec.nn.models.embed_source import Embed
 from pyg_darec.nn.objectives import BCE, BPR, DirectAU, SampledSoftmax
 from pyg_darec.nn.recommender import Recommender, Step
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from pyg_darec.graph import BipartiteGraph, version_of
+from pyg_darec.changes import version_of
+from pyg_darec.graph import BipartiteGraph
 from pyg_darec.sparse import Matrix
 
 

@@ -10,7 +10,7 @@ from pyg_darec.nn.align.nodes import sample_nodes, take_nodes
 from pyg_darec.nn.align.tables import by_table, input_tables
 from pyg_darec.nn.call_with import call_with
 from pyg_darec.nn.functional import info_nce
-from pyg_darec.nn.models.foreign import Embed
+from pyg_darec.nn.models.embed_source import Embed
 from pyg_darec.nn.recommender import Step, add_terms
 
 

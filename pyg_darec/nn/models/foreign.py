@@ -19,11 +19,16 @@ from pyg_darec.nn.models.embed_hetero import (
     EmbedHetero,
     check_edge_dim,
 )
+from pyg_darec.nn.models.embed_homogeneous import embed_homogeneous
+from pyg_darec.nn.models.embed_source import (
+    Embed,
+    EmbedSource,
+    call_model,
+    source_of,
+)
 from pyg_darec.nn.models.item_order import find_order
 from pyg_darec.nn.recommender import Recommender, Step
 from pyg_darec.nn.wrapper import Wrapper
-
-Embed = Callable[[Any, Any], Any]
 
 
 class ForeignModel(Wrapper):
@@ -103,7 +108,7 @@ class ForeignModel(Wrapper):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """A loss and its terms, whether a model returns both or only one."""
         model: Any = self.model
-        out = model.loss(_source(graph), batch)
+        out = model.loss(source_of(graph), batch)
         loss, terms = (out, None) if isinstance(out, Tensor) else _pair(out)
         if not isinstance(loss, Tensor) or not isinstance(terms, dict | None):
             raise TypeError(
@@ -128,7 +133,7 @@ class ForeignModel(Wrapper):
     def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
         renew = getattr(self.model, 'renew', None)
         if callable(renew):
-            renew(_source(self._graph(graph)), epoch, step)
+            renew(source_of(self._graph(graph)), epoch, step)
 
     def reset_parameters(self) -> None:
         _reset(self.model)
@@ -155,7 +160,7 @@ class ForeignModel(Wrapper):
         return tuple(tables) if len(tables) <= 2 and is_fixed else ()
 
     def has_items_first(self, graph: BipartiteGraph) -> bool:
-        if self.embed is _embed_homogeneous:
+        if self.embed is embed_homogeneous:
             return False
         if self._has_items_first is None:
             self._has_items_first = find_order(self, graph)
@@ -201,7 +206,7 @@ def as_recommender(model: Module, embed: Embed | None = None) -> Recommender:
             f"(got '{type(model).__name__}')"
         )
     if embed is not None:
-        return ForeignModel(model, _OnSource(embed))
+        return ForeignModel(model, EmbedSource(embed))
     inner = _unwrapped(model)
     if isinstance(inner, Recommender):
         return inner
@@ -210,7 +215,7 @@ def as_recommender(model: Module, embed: Embed | None = None) -> Recommender:
         # That of others may be of layers side by side.
         is_known = getattr(get, '__func__', None) is LightGCN.get_embedding
         width: Any = model.embedding_dim if is_known else None
-        return ForeignModel(model, _embed_homogeneous, width)
+        return ForeignModel(model, embed_homogeneous, width)
     names = _required(model.forward)
     is_traced = isinstance(model, torch.fx.GraphModule) and len(names) <= 2
     is_hetero = isinstance(model, HeteroConv) or is_traced
@@ -219,7 +224,7 @@ def as_recommender(model: Module, embed: Embed | None = None) -> Recommender:
     if is_hetero or names == ['x_dict', 'edge_index_dict']:
         return ForeignModel(model, EmbedHetero(model))
     if names == ['data']:
-        return ForeignModel(model, _OnSource(_call))
+        return ForeignModel(model, EmbedSource(call_model))
     if inner is not model:
         return as_recommender(inner)
     raise TypeError(
@@ -255,26 +260,6 @@ def _reset(module: Module) -> None:
         _reset(child)
 
 
-def _source(graph: BipartiteGraph) -> HeteroData | BipartiteGraph:
-    return graph if graph.source is None else graph.source
-
-
-class _OnSource:
-    """Hands a callable the data that the graph was built from. A class, as
-    models that hold a function of a function cannot be pickled.
-    """
-
-    def __init__(self, embed: Embed) -> None:
-        if not callable(embed):
-            raise TypeError(
-                f"'embed' needs to be callable (got '{type(embed).__name__}')"
-            )
-        self.embed = embed
-
-    def __call__(self, model: Module, graph: BipartiteGraph) -> Any:
-        return self.embed(model, _source(graph))
-
-
 def _pair(out: Any) -> tuple[Any, Any]:
     is_pair = isinstance(out, tuple | list) and len(out) == 2
     return (out[0], out[1]) if is_pair else (None, None)
@@ -282,25 +267,6 @@ def _pair(out: Any) -> tuple[Any, Any]:
 
 def _describe(out: Any) -> str:
     return str(list(out)) if isinstance(out, dict) else type(out).__name__
-
-
-def _call(model: Module, data: Any) -> Any:
-    return model(data)
-
-
-def _embed_homogeneous(model: Any, graph: BipartiteGraph) -> Any:
-    user, item = graph.edge_index[0], graph.edge_index[1] + graph.num_users
-    edge_index = torch.stack([torch.cat([user, item]), torch.cat([item, user])])
-    out = model.get_embedding(edge_index)
-    if not isinstance(out, Tensor):
-        return out  # a pair, or what is refused as none
-    if out.size(0) != graph.num_nodes:
-        raise ValueError(
-            f"'{type(model).__name__}' needs {graph.num_nodes} nodes, "
-            f'{graph.num_users} users followed by {graph.num_items} items '
-            f'(got {out.size(0)})'
-        )
-    return out[: graph.num_users], out[graph.num_users :]
 
 
 def _unwrapped(model: Module) -> Module:

@@ -4,12 +4,11 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from pyg_darec.changes import is_trained, version_of
 from pyg_darec.checks import check_count
 from pyg_darec.graph import (
     Batch,
     BipartiteGraph,
-    is_trained,
-    version_of,
 )
 from pyg_darec.nn.functional import log_partition
 from pyg_darec.nn.models.base import Penalty, View
