@@ -9,8 +9,8 @@ from torch import Tensor
 
 from pyg_darec.as_graph import as_graph
 from pyg_darec.graph import EDGE_TYPE, BipartiteGraph
+from pyg_darec.hash_split import PROFILE_SPLIT
 from pyg_darec.metrics import ranking_metrics
-from pyg_darec.profiles.hash_split import PROFILE_SPLIT
 from pyg_darec.retrieval.nodes import Kind
 from pyg_darec.transforms import HoldOutNodes
 

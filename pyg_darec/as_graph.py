@@ -9,8 +9,8 @@ from torch_geometric.data import HeteroData
 
 from pyg_darec.changes import version_of
 from pyg_darec.graph import BipartiteGraph
-from pyg_darec.profiles.hash_split import PROFILE_SPLIT, hash_split
-from pyg_darec.transforms.relation import held_out_keys
+from pyg_darec.hash_split import PROFILE_SPLIT, hash_split
+from pyg_darec.held_out import held_out_keys
 
 # Conversions already made. An entry lives as long as its data and counts
 # only while the values that it was made from are the ones in the data.

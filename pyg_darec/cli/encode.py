@@ -7,6 +7,7 @@ import torch
 from pyg_darec.cli.output import say
 from pyg_darec.cli.paths import embedding_folders, profile_files
 from pyg_darec.datasets.folder import load_data, save_data
+from pyg_darec.hash_split import PROFILE_SPLIT
 from pyg_darec.profiles import (
     EmbeddingClient,
     EmbeddingStore,
@@ -15,7 +16,6 @@ from pyg_darec.profiles import (
     encode_profiles,
 )
 from pyg_darec.profiles.encoder import Encoder
-from pyg_darec.profiles.hash_split import PROFILE_SPLIT
 from pyg_darec.profiles.store_place import OtherStoreError
 from pyg_darec.transforms import AttachProfileEmbeddings
 

@@ -16,10 +16,10 @@ from torch_geometric.data import HeteroData
 
 from pyg_darec.checks import describe, is_dense
 from pyg_darec.graph import EDGE_TYPE
+from pyg_darec.held_out import held_out_keys
 from pyg_darec.io.folder import MANIFEST, read_folder, write_folder
 from pyg_darec.io.json_lines import read_lines, to_plain
 from pyg_darec.transforms import AttachProfileEmbeddings
-from pyg_darec.transforms.relation import held_out_keys
 
 FORMAT = 'pyg_darec.data.1'
 TENSORS = 'tensors.safetensors'

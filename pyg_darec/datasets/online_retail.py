@@ -13,7 +13,7 @@ from pyg_darec.checks import as_seed
 from pyg_darec.datasets.cached_dataset import CachedDataset
 from pyg_darec.datasets.purchase_profiles import purchase_profiles
 from pyg_darec.graph import EDGE_TYPE
-from pyg_darec.profiles.hash_split import PROFILE_SPLIT, hash_split
+from pyg_darec.hash_split import PROFILE_SPLIT, hash_split
 from pyg_darec.transforms import SplitInteractions
 
 FOLDER = Path(__file__).parent / 'data'

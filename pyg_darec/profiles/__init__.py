@@ -1,5 +1,6 @@
 """Profile texts and their embeddings: encoding, storing, reading."""
 
+from pyg_darec.hash_split import hash_split
 from pyg_darec.profiles.attach_profiles import attach_profiles
 from pyg_darec.profiles.audit import audit_profiles
 from pyg_darec.profiles.chat_client import ChatClient
@@ -17,7 +18,6 @@ from pyg_darec.profiles.encode import encode_texts
 from pyg_darec.profiles.encode_profiles import encode_profiles
 from pyg_darec.profiles.generate import generate_profiles
 from pyg_darec.profiles.generation import Generation
-from pyg_darec.profiles.hash_split import hash_split
 from pyg_darec.profiles.item_prompts import item_prompts
 from pyg_darec.profiles.leakage_audit import LeakageAudit
 from pyg_darec.profiles.profile import Profile, parse_profile

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from torch_geometric.data import HeteroData
 
 from pyg_darec.graph import EDGE_TYPE, BipartiteGraph, EdgeType
-from pyg_darec.profiles.hash_split import PROFILE_SPLIT, hash_split
+from pyg_darec.hash_split import PROFILE_SPLIT, hash_split
 from pyg_darec.profiles.profile_store import Answer, ProfileStore
 from pyg_darec.profiles.prompt import Id
 from pyg_darec.profiles.training_pairs import node_ids

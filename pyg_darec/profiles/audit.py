@@ -8,8 +8,8 @@ from torch_geometric.data import HeteroData
 
 from pyg_darec.checks import as_seed, check_count, check_embeddings
 from pyg_darec.graph import EDGE_TYPE, BipartiteGraph, EdgeType
+from pyg_darec.hash_split import PROFILE_SPLIT, hash_split
 from pyg_darec.profiles.embedding_store import EmbeddingStore
-from pyg_darec.profiles.hash_split import PROFILE_SPLIT, hash_split
 from pyg_darec.profiles.leakage_audit import Answer, LeakageAudit
 from pyg_darec.profiles.name_mentions import Mention, find_mentions
 from pyg_darec.profiles.profile_ranking import MIN_CONTROLS, rank_by_profiles

@@ -8,10 +8,10 @@ from torch_geometric.data import HeteroData
 
 from pyg_darec.checks import check_count
 from pyg_darec.graph import EDGE_TYPE, EdgeType
+from pyg_darec.hash_split import PROFILE_SPLIT
 from pyg_darec.profiles.attach_profiles import attach_profiles
 from pyg_darec.profiles.cell import is_missing, to_text
 from pyg_darec.profiles.clean_text import clean_text
-from pyg_darec.profiles.hash_split import PROFILE_SPLIT
 from pyg_darec.profiles.profile_store import ProfileStore
 from pyg_darec.profiles.training_pairs import TrainingPairs
 

@@ -10,6 +10,7 @@ from torch_geometric.data import HeteroData
 from tqdm.auto import tqdm
 
 from pyg_darec.graph import BipartiteGraph
+from pyg_darec.hash_split import hash_split
 from pyg_darec.profiles.cell import check_column
 from pyg_darec.profiles.chain_hash import START, hash_ids, hash_texts, is_id
 from pyg_darec.profiles.convert import to_embeddings
@@ -21,7 +22,6 @@ from pyg_darec.profiles.embed import (
 )
 from pyg_darec.profiles.embedding_store import EmbeddingStore
 from pyg_darec.profiles.encoder import Encoder, TextEncoder, describe
-from pyg_darec.profiles.hash_split import hash_split
 from pyg_darec.profiles.manifest import Manifest
 from pyg_darec.profiles.store_place import OtherStoreError
 from pyg_darec.profiles.store_writer import StoreWriter
@@ -83,7 +83,7 @@ def encode_profiles(
             (default: :obj:`None`)
         split (HeteroData or BipartiteGraph, optional): The graph from whose
             training interactions the texts were written, or its
-            :func:`~pyg_darec.profiles.hash_split`. The embeddings then belong
+            :func:`~pyg_darec.hash_split`. The embeddings then belong
             to this split only. (default: :obj:`None`)
         normalize (bool, optional): If set to :obj:`True`, each row is
             divided by its L2 norm. (default: :obj:`False`)

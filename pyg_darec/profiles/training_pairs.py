@@ -10,8 +10,8 @@ from torch_geometric.data import HeteroData
 
 from pyg_darec.checks import as_seed, as_time
 from pyg_darec.graph import EDGE_TYPE, BipartiteGraph, EdgeType
+from pyg_darec.hash_split import hash_split
 from pyg_darec.profiles.cell import is_missing
-from pyg_darec.profiles.hash_split import hash_split
 from pyg_darec.profiles.prompt import Id
 from pyg_darec.profiles.written_ids import WrittenIds
 

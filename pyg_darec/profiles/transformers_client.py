@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pyg_darec.checks import check_count
-from pyg_darec.nn.modes import keeping_modes
+from pyg_darec.modes import keeping_modes
 from pyg_darec.profiles.client import RejectedError, Reply
 from pyg_darec.profiles.prompt import Prompt
 

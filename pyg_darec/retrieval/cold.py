@@ -12,7 +12,7 @@ from pyg_darec.as_graph import as_graph
 from pyg_darec.checks import check_embeddings as check_profiles
 from pyg_darec.checks import check_scored
 from pyg_darec.graph import BipartiteGraph
-from pyg_darec.nn.modes import evaluating
+from pyg_darec.modes import evaluating
 from pyg_darec.retrieval.candidates import rank_candidates
 from pyg_darec.retrieval.embedding import (
     check_embeddings,

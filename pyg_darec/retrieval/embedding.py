@@ -7,8 +7,8 @@ from torch_geometric.data import HeteroData
 from pyg_darec.as_graph import as_graph
 from pyg_darec.checks import check_scored
 from pyg_darec.graph import BipartiteGraph
+from pyg_darec.modes import evaluating
 from pyg_darec.nn.models import as_recommender
-from pyg_darec.nn.modes import evaluating
 
 
 def compute_embeddings(

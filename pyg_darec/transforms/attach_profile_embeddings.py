@@ -11,11 +11,11 @@ from torch_geometric.transforms import BaseTransform
 
 from pyg_darec.count_nodes import count_nodes
 from pyg_darec.graph import EDGE_TYPE, EdgeType
+from pyg_darec.hash_split import PROFILE_SPLIT, hash_split
 from pyg_darec.profiles.convert import to_embeddings
 from pyg_darec.profiles.embedding_store import EmbeddingStore
 from pyg_darec.profiles.encode import encode_texts
 from pyg_darec.profiles.encoder import Encoder, describe
-from pyg_darec.profiles.hash_split import PROFILE_SPLIT, hash_split
 from pyg_darec.profiles.match import match_ids
 from pyg_darec.profiles.read import Embeddings, read_embeddings
 from pyg_darec.profiles.read_store import check_split, read_store

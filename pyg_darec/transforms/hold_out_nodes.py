@@ -7,12 +7,12 @@ from torch_geometric.transforms import BaseTransform
 
 from pyg_darec.checks import as_seed
 from pyg_darec.graph import EDGE_TYPE, EdgeType
-from pyg_darec.profiles.hash_split import PROFILE_SPLIT, hash_split
+from pyg_darec.hash_split import PROFILE_SPLIT, hash_split
+from pyg_darec.held_out import held_out_keys
 from pyg_darec.transforms.keep_nodes import keep_nodes
 from pyg_darec.transforms.relation import (
     check_hetero,
     check_relation,
-    held_out_keys,
     list_options,
 )
 

@@ -6,11 +6,11 @@ from torch_geometric.transforms import BaseTransform
 
 from pyg_darec.checks import as_count
 from pyg_darec.graph import EDGE_TYPE, EdgeType
+from pyg_darec.held_out import held_out_keys
 from pyg_darec.transforms.keep_nodes import keep_nodes
 from pyg_darec.transforms.relation import (
     check_hetero,
     check_relation,
-    held_out_keys,
     list_options,
 )
 

@@ -6,9 +6,8 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_darec.graph import EdgeType
+from pyg_darec.held_out import LABEL_INDEX, held_out_keys
 from pyg_darec.transforms.relation import (
-    LABEL_INDEX,
-    held_out_keys,
     keep_values,
     own_attrs,
 )

@@ -12,9 +12,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_darec.count_nodes import count_nodes
 from pyg_darec.graph import EdgeType
-
-# How the pairs of a split are called, after its name and '_'.
-LABEL_INDEX = 'edge_label_index'
+from pyg_darec.held_out import LABEL_INDEX, held_out_keys
 
 
 def check_hetero(data: Any, transform: str) -> None:
@@ -70,10 +68,6 @@ def list_options(transform: Any, cls: type, names: Iterable[str]) -> list[str]:
         for name, value in values.items()
         if value != defaults[name].default
     ]
-
-
-def held_out_keys(data: HeteroData, edge_type: EdgeType) -> list[str]:
-    return [k for k in data[edge_type] if k.endswith(LABEL_INDEX)]
 
 
 def own_attrs(data: HeteroData, edge_type: EdgeType) -> list[str]:

@@ -10,7 +10,8 @@ from torch_geometric.transforms import BaseTransform
 
 from pyg_darec.checks import as_seed, as_time
 from pyg_darec.graph import EDGE_TYPE, EdgeType
-from pyg_darec.profiles.hash_split import PROFILE_SPLIT
+from pyg_darec.hash_split import PROFILE_SPLIT
+from pyg_darec.held_out import held_out_keys
 from pyg_darec.transforms.grouping import (
     first_of_group,
     position_in_group,
@@ -20,7 +21,6 @@ from pyg_darec.transforms.relation import (
     check_hetero,
     check_other_relations,
     check_relation,
-    held_out_keys,
     list_options,
     take,
 )

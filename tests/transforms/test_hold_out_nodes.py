@@ -7,7 +7,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.transforms import RandomLinkSplit, ToUndirected
 
 from pyg_darec.as_graph import as_graph
-from pyg_darec.profiles.hash_split import hash_split
+from pyg_darec.hash_split import hash_split
 from pyg_darec.transforms import HoldOutNodes, SplitInteractions
 from pyg_darec.transforms.keep_nodes import keep_nodes
 

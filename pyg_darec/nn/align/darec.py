@@ -6,12 +6,12 @@ from torch_geometric.data import HeteroData
 
 from pyg_darec.checks import check_count, check_weight
 from pyg_darec.graph import Batch, BipartiteGraph
+from pyg_darec.modes import evaluating
 from pyg_darec.nn.align.injecting import InjectingAligner
 from pyg_darec.nn.align.injection import ProfileInjection
 from pyg_darec.nn.align.structure import DisentangledStructure, Reduction
 from pyg_darec.nn.functional.structure import Matching
 from pyg_darec.nn.models.embed_source import Embed
-from pyg_darec.nn.modes import evaluating
 
 Preset = Literal['default', 'paper']
 Score = Literal['backbone', 'shared', 'both']

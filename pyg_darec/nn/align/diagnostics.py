@@ -9,12 +9,12 @@ from pyg_darec.as_graph import as_graph
 from pyg_darec.checks import as_seed, check_count
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.loader import PairLoader
+from pyg_darec.modes import evaluating, keeping_modes
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.darec import DaRecAlign
 from pyg_darec.nn.align.nodes import sample_nodes, take_nodes
 from pyg_darec.nn.align.structure import DisentangledStructure
 from pyg_darec.nn.functional import effective_rank, mean_cosine
-from pyg_darec.nn.modes import evaluating, keeping_modes
 
 
 class Diagnostics:

@@ -10,6 +10,7 @@ from torch.nn import Module
 
 from pyg_darec.checks import check_embeddings, describe, is_dense
 from pyg_darec.graph import Batch, BipartiteGraph
+from pyg_darec.modes import evaluating
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.company import KINDS
 from pyg_darec.nn.align.injection import ProfileInjection
@@ -22,7 +23,6 @@ from pyg_darec.nn.align.tables import (
 )
 from pyg_darec.nn.call_with import call_with
 from pyg_darec.nn.functional import regression_kriging
-from pyg_darec.nn.modes import evaluating
 from pyg_darec.nn.recommender import Recommender, Step, add_terms
 
 # What a model was trained on or called with last; nothing that a copy or a

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from pyg_darec.graph import BipartiteGraph
+from pyg_darec.modes import evaluating
 from pyg_darec.nn.call_with import call_with
-from pyg_darec.nn.modes import evaluating
 from pyg_darec.nn.recommender import Recommender
 
 Pair = tuple[Tensor, Tensor]  # of users and of items
