@@ -32,7 +32,8 @@ def call_with(
         made.find_places(tables)
     renamed: dict[str, Tensor] = {}
     for name, value in tables.items():
-        value = _dense_gradient(value)
+        if made.is_sparse[name]:
+            value = _dense_gradient(value)
         renamed |= dict.fromkeys(made.places[name], value)
     # What is tied is in there. Asked to tie, it would take every path to a
     # module for another place, and put back what it had put there itself.
@@ -48,6 +49,7 @@ class _Caller(Module):
         super().__init__()
         self.model = model
         self.places: dict[str, list[str]] = {}
+        self.is_sparse: dict[str, bool] = {}  # the gradient of these
         self.find_places(model.embedding_names())
 
     def find_places(self, names: Iterable[str]) -> None:
@@ -55,14 +57,17 @@ class _Caller(Module):
         modules = list(self.named_modules())
         for name in names:
             value = attrgetter(name)(self.model)
-            found = [
-                f'{path}.{key}'
+            found = {
+                f'{path}.{key}': module
                 for path, module in modules
                 for key, own in module._parameters.items()
                 if own is value
-            ]
+            }
             # What is computed of other parameters is none itself.
-            self.places[name] = found or [f'model.{name}']
+            self.places[name] = list(found) or [f'model.{name}']
+            self.is_sparse[name] = any(
+                getattr(module, 'sparse', False) for module in found.values()
+            )
 
     def forward(self, method: str, *args: Any) -> Any:
         return getattr(self.model, method)(*args)

@@ -106,7 +106,8 @@ def _check_embedder(model: torch.nn.Module) -> None:
     if not isinstance(model, ProfileEmbedder):
         raise TypeError(
             f"'{type(model).__name__}' cannot embed users or items that it "
-            "was not trained on; wrap it in 'DaRecAlign', or give it a method "
+            "was not trained on; wrap it in 'DaRecAlign', with no other "
+            'aligner around that, or give it a method '
             "'embed_profiles(llm_x, kind)' (got no such method)"
         )
 

@@ -23,6 +23,7 @@ from torch.optim import Optimizer
 from pyg_darec.checks import is_dense, without_addresses
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.io.lock import lock_folder
+from pyg_darec.nn.models import ForeignModel
 from pyg_darec.nn.recommender import Recommender
 from pyg_darec.train.tensor_file import (
     check_state,
@@ -206,6 +207,8 @@ def describe_model(model: Module) -> str:
             }
         if is_recommender:
             options[name]['objective'] = repr(module.objective)
+        if isinstance(module, ForeignModel):  # which prints its class alone
+            options[name]['model'] = repr(module.model)
     return without_addresses(
         f'{model!r} of {dtypes} training {trained} with {options}'
     )

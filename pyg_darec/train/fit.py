@@ -1,11 +1,13 @@
 """The training loop."""
 
+import copy
 import math
 import os
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from typing import Any
 
 import torch
 from lightning_fabric.loggers.logger import Logger
@@ -294,5 +296,10 @@ def fit(
     return result
 
 
-def _snapshot(model: Module) -> dict[str, Tensor]:
-    return {k: v.detach().clone() for k, v in model.state_dict().items()}
+def _snapshot(model: Module) -> dict[str, Any]:
+    return {
+        key: value.detach().clone()
+        if isinstance(value, Tensor)
+        else copy.deepcopy(value)  # of 'get_extra_state'
+        for key, value in model.state_dict().items()
+    }

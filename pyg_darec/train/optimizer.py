@@ -42,7 +42,10 @@ def make_optimizers(
         )
     # One pass over each table instead of a dozen.
     device = parameters[0].device.type
-    kwargs: dict[str, Any] = {'lr': lr, 'fused': device in ('cpu', 'cuda')}
+    is_fused = device in ('cpu', 'cuda') and not any(
+        p.is_complex() for p in parameters
+    )
+    kwargs: dict[str, Any] = {'lr': lr, 'fused': is_fused}
     if optimizer == 'lazy_adam':
         if weight_decay:
             raise ValueError(

@@ -144,32 +144,30 @@ class InjectingAligner(Aligner):
         injection, tables = self.injection, input_tables(self.model, graph)
         assert injection is not None
         is_compiled = torch.compiler.is_compiling()  # 'renew' came before
-        if tables is not None:
-            if injection.is_at_input is False:
-                raise self._moved(graph, 'a part of its nodes')
-            if not is_compiled:
-                injection.is_at_input, _WHOLE[self] = True, graph
-            return graph, tables
-        if not self.model.embedding_names():
-            return None
         whole = None if is_compiled else _WHOLE.get(self)
-        if whole is not None:
-            whole = self._graph(whole)  # on the device where the model is now
-            tables = input_tables(self.model, whole)
-            return None if tables is None else (whole, tables)
-        if injection.is_at_input:
-            raise self._moved(graph, 'all nodes')
+        if tables is None and whole is not None:
+            graph = self._graph(whole)  # on the device where the model is now
+            tables = input_tables(self.model, graph)
+        if injection.is_at_input is (tables is None):
+            raise self._moved(graph, tables is not None)
         if not is_compiled:
-            injection.is_at_input = False
-        return None
+            injection.is_at_input = tables is not None
+        if tables is None:
+            return None
+        if not is_compiled:
+            _WHOLE[self] = graph
+        return graph, tables
 
-    def _moved(self, graph: BipartiteGraph, before: str) -> ValueError:
+    def _moved(self, graph: BipartiteGraph, to_input: bool) -> ValueError:
         """What profiles say cannot move from input to output, or back."""
+        places = ('output', 'input') if to_input else ('input', 'output')
         return ValueError(
-            f"'{type(self.model).__name__}' was made for {before}, as its "
-            "tables of input embeddings tell; call 'model(data)' once with "
-            'all interactions before any part of them, after '
-            f"'reset_parameters' if it began with a part (got {graph})"
+            f'What profiles add was in the {places[0]} of '
+            f"'{type(self.model).__name__}' and would be in its {places[1]}; "
+            'keep its tables of input embeddings as they were, and call '
+            "'model(data)' once with all interactions before any part of "
+            "them, after 'reset_parameters' if it began with a part "
+            f'(got {graph})'
         )
 
     def _response(

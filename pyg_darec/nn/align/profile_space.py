@@ -171,18 +171,21 @@ class ProfileSpace(Module):
 
     def _fit_components(self, graph: BipartiteGraph) -> None:
         self.center.zero_()
-        gram = self.basis.new_zeros(2 * self.basis.shape[:1])
+        # Sums over many nodes overflow half precision.
+        wide = torch.promote_types(self.basis.dtype, torch.float32)
+        gram = self.basis.new_zeros(2 * self.basis.shape[:1], dtype=wide)
         for n, kind in enumerate(KINDS):
             if kind in graph.llm_x:
                 count = graph.llm_x[kind].any(dim=-1).sum().clamp(min=1)
+                total = torch.zeros_like(self.center[n], dtype=wide)
                 for _, x in self._parts(graph, kind):
-                    self.center[n] += x.sum(dim=0)
-                self.center[n] /= count
+                    total += x.sum(dim=0, dtype=wide)
+                self.center[n] = total / count
                 for _, x in self._centred(graph, kind):
+                    x = x.to(wide)
                     gram += x.t() @ x / count
         # Ascending, and all of them: as exact as the profiles are.
-        wide = torch.promote_types(gram.dtype, torch.float32)
-        _, vectors = torch.linalg.eigh(gram.to(wide))
+        _, vectors = torch.linalg.eigh(gram)
         self.basis.copy_(vectors[:, -self.basis.size(1) :].flip(dims=[1]))
 
     def _blind_basis(self) -> Tensor:

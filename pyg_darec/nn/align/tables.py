@@ -23,8 +23,11 @@ def input_tables(
 ) -> InputTables | None:
     r"""The parameters that hold the input embeddings of users and items: a
     table of each, of one width, or one of both. :obj:`None` if the model has
-    no such tables for :obj:`graph`.
+    no such tables for :obj:`graph`, as for a sample of the nodes, which may be
+    all of them in another order.
     """
+    if _is_renumbered(graph):
+        return None
     # No parameters where an aligner around this one replaced them.
     tables: dict[str, Tensor] = {
         name: attrgetter(name)(model) for name in model.embedding_names()
@@ -45,6 +48,21 @@ def input_tables(
     if is_flipped:
         tables = dict(reversed(tables.items()))
     return InputTables(tables, is_flipped)
+
+
+def _is_renumbered(graph: BipartiteGraph) -> bool:
+    """Whether nodes have other numbers than all of them have, which loaders
+    of PyG keep as 'n_id'.
+    """
+    if graph.source is None or torch.compiler.is_compiling():
+        return False
+    ids = [graph.source[kind].get('n_id') for kind in graph.edge_type[::2]]
+    return any(
+        isinstance(x, Tensor)
+        and not x.is_meta
+        and not torch.arange(x.numel(), device=x.device).equal(x)
+        for x in ids
+    )
 
 
 def _is_flipped(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import DataParallel, Module
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import HeteroConv, LightGCN
 
@@ -273,7 +274,9 @@ def _unwrapped(model: Module) -> Module:
     while True:
         if '_orig_mod' in model._modules:  # of 'torch.compile'
             model = model.get_submodule('_orig_mod')
-        elif isinstance(model, DataParallel | DistributedDataParallel):
+        elif isinstance(
+            model, DataParallel | DistributedDataParallel | AveragedModel
+        ):
             model = model.module
         else:
             return model

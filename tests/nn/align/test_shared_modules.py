@@ -145,6 +145,44 @@ def test_samples_get_what_all_data_does(width: int) -> None:
     assert grad.any()
 
 
+@pytest.mark.parametrize('cls', [DaRecAlign, RLMRecGenAlign])
+def test_all_nodes_in_another_order(cls: Any) -> None:
+    """As PyG's loaders may give them; a sample like others."""
+    data, _ = whole_and_sample()
+    order = {k: torch.randperm(data[k].num_nodes) for k in ('user', 'item')}
+    sample, place = HeteroData(), []
+    for row, (kind, index) in enumerate(order.items()):
+        sample[kind].n_id, sample[kind].num_nodes = index, len(index)
+        sample[kind].llm_x = data[kind].llm_x[index]
+        place.append(index.argsort()[data[RATES].edge_index[row]])
+    sample[RATES].edge_index = torch.stack(place)
+    model = cls(Lookup(), 12)
+    if cls is RLMRecGenAlign:
+        with pytest.raises(ValueError, match='needs a table of'):
+            model.loss(sample, random_batch(sample))
+        return
+    model.eval()
+    for part in (data, sample, data, whole_and_sample()[1]):
+        out = model(part)
+        if part is data:
+            whole = out
+        for x, y, kind in zip(whole, out, ('user', 'item'), strict=True):
+            assert torch.allclose(x[part[kind].n_id], y, atol=1e-6)
+
+
+def test_a_table_more_does_not_move_profiles() -> None:
+    data, _ = whole_and_sample()
+    model = DaRecAlign(Lookup(), 12)
+    model(data)
+    model.model.model.side = Embedding(3, 8)
+    with pytest.raises(ValueError, match='keep its tables'):
+        model(data)
+    model.reset_parameters()
+    model(data)
+    assert model.injection is not None
+    assert model.injection.is_at_input is False
+
+
 def test_a_sample_first() -> None:
     data, sample = whole_and_sample()
     model = DaRecAlign(Lookup(), 12)
@@ -156,7 +194,7 @@ def test_a_sample_first() -> None:
     model(sample)
     # A copy knows that, but not the data.
     other = copy.deepcopy(model)
-    with pytest.raises(ValueError, match='was made for all nodes'):
+    with pytest.raises(ValueError, match=r'in the input .* be in its output'):
         other(sample)
     other(data)
     other(sample)
@@ -169,7 +207,7 @@ def test_state_tells_where_profiles_go() -> None:
     expected = model(sample)
     other = DaRecAlign(Lookup(), 12).eval()
     other.load_state_dict(model.state_dict())
-    with pytest.raises(ValueError, match='was made for all nodes'):
+    with pytest.raises(ValueError, match=r'in the input .* be in its output'):
         other(sample)
     other(data)
     for x, y in zip(other(sample), expected, strict=True):
