@@ -17,15 +17,21 @@ _CHANCE = 4.0
 _HALF = 0.05
 # Profiles are trusted at most so many times as what bears them out.
 _TIMES = 3.0
-# Nodes of like degree: so many in a row, if they are sorted by it.
-_LIKE = 20
+# Nodes of like degree: so many in a row, if they are sorted by it, or fewer
+# where there are few nodes and their degrees differ more.
+_LIKE, _MIN_LIKE = 20, 4
+_MIN_RANKS = 16
 # Of the directions in which profiles are predicted, in the mean of all.
 _PENALTY = 0.01
 # The share of the variance, of that left by shuffled ones, from which on the
 # other side's profiles are what vectors are made of. Of generated profiles with
 # texts of their own they predicted .02 to .2, of lists of items .2 to .9.
 _ECHO = 0.2
-_NUM_SHUFFLES = 16
+_NODES_A_DIRECTION = 4
+# Shuffles, and more where interactions are few, of which chance is measured
+# less exactly and costs less.
+_MIN_SHUFFLES, _MAX_SHUFFLES = 16, 256
+_SHUFFLED_EDGES = 2**20
 
 
 @torch.no_grad()
@@ -74,7 +80,8 @@ def agreement(
     degrees: Sequence[Tensor] = ()
     if among_like:
         degrees = graph.user_degree.cpu(), graph.item_degree.cpu()
-    _, gap, sure = _beyond_chance(measure, pair, degrees)
+    num = _num_shuffles(graph)
+    _, gap, sure = _beyond_chance(measure, pair, num, degrees)
     return sure * gap.square() / (gap.square() + _HALF**2)
 
 
@@ -90,18 +97,30 @@ def echo(
     plain, other = unweighted(graph, dtype), KINDS[1 - n]
     target, source = ((user, item)[k].to(dtype) for k in (n, 1 - n))
 
-    def measure(source: Tensor) -> Tensor:
-        return _explained(company(plain, other, source), target)
+    # A map of as many directions as nodes finds out which nodes these are,
+    # whatever is shuffled.
+    num_sources = int(source.any(dim=-1).sum())
+    is_free = num_sources >= _NODES_A_DIRECTION * source.size(1)
 
-    actual, gap, sure = _beyond_chance(measure, [source])
+    def measure(source: Tensor) -> Tensor:
+        return _explained(company(plain, other, source), target, is_free)
+
+    num = _num_shuffles(graph)
+    actual, gap, sure = _beyond_chance(measure, [source], num)
     left = 1 - actual + gap
     share = gap / left.clamp(min=torch.finfo(dtype).tiny)
     return (share / _ECHO).clamp(max=1) * (sure > 0)
 
 
+def _num_shuffles(graph: BipartiteGraph) -> int:
+    num = _SHUFFLED_EDGES // max(graph.num_edges, 1)
+    return min(max(num, _MIN_SHUFFLES), _MAX_SHUFFLES)
+
+
 def _beyond_chance(
     measure: Callable[..., Tensor],
     vectors: Sequence[Tensor],
+    num_shuffles: int,
     degrees: Sequence[Tensor] = (),
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What is measured, how much more that is than with shuffled vectors, and
@@ -109,15 +128,15 @@ def _beyond_chance(
     """
     generator = torch.Generator().manual_seed(0)  # the same for all devices
     actual, shuffled = measure(*vectors), []
-    for _ in range(_NUM_SHUFFLES):
+    for _ in range(num_shuffles):
         if degrees:
             orders = [_order_among_like(x, generator) for x in degrees]
         else:
             sizes = [x.size(0) for x in vectors]
             orders = [torch.randperm(n, generator=generator) for n in sizes]
         pairs = zip(vectors, orders, strict=True)
-        vectors = [x[order.to(x.device)] for x, order in pairs]
-        shuffled.append(measure(*vectors))
+        moved = [x[order.to(x.device)] for x, order in pairs]
+        shuffled.append(measure(*moved))
     null = torch.stack(shuffled)
     gap = actual - null.mean(dim=0)
     chance = _CHANCE * null.std(dim=0)
@@ -131,19 +150,22 @@ def _order_among_like(degree: Tensor, generator: torch.Generator) -> Tensor:
     num = degree.numel()
     tie, key = torch.rand(2, num, generator=generator, dtype=torch.double)
     by_degree = (degree + tie).argsort()
-    block = torch.arange(num).div(_LIKE, rounding_mode='floor')
+    size = max(min(num // _MIN_RANKS, _LIKE), _MIN_LIKE)
+    block = torch.arange(num).div(size, rounding_mode='floor')
     order = torch.empty_like(by_degree)
     order[by_degree] = by_degree[(block + key).argsort()]
     return order
 
 
-def _explained(x: Tensor, y: Tensor) -> Tensor:
+def _explained(x: Tensor, y: Tensor, is_free: bool = True) -> Tensor:
     """The share of the variance of rows that a linear map of others gives,
-    among those where there are both.
+    or a multiple of them, among those where there are both.
     """
     known = (x.any(dim=-1) & y.any(dim=-1)).unsqueeze(1)
     num = known.sum().clamp(min=1)
     x, y = ((z - (z * known).sum(dim=0) / num) * known for z in (x, y))
+    if not is_free:
+        x, y = x.reshape(-1, 1), y.reshape(-1, 1)
     gram, cross = x.t() @ x, x.t() @ y
     size = gram.diagonal().mean().clamp(min=torch.finfo(gram.dtype).tiny)
     gram.diagonal().add_(_PENALTY * size)

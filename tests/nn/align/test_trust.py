@@ -8,6 +8,7 @@ from torch_geometric.data import HeteroData
 from pyg_darec import DaRecAlign
 from pyg_darec.as_graph import as_graph
 from pyg_darec.graph import BipartiteGraph
+from pyg_darec.nn.align import trust
 from pyg_darec.nn.align.trust import (
     _order_among_like,
     agreement,
@@ -60,13 +61,17 @@ def beyond_chance(actual: float, null: list[float]) -> tuple[float, float]:
 
 
 def shuffles(*vectors: Tensor) -> list[tuple[Tensor, ...]]:
-    """Sixteen times, each beginning with the last."""
+    """As they are, and sixteen times in another order."""
     generator, out = torch.Generator().manual_seed(0), [vectors]
     for _ in range(16):
-        last = out[-1]
-        order = [torch.randperm(len(x), generator=generator) for x in last]
-        out.append(tuple(x[o] for x, o in zip(last, order, strict=True)))
+        order = [torch.randperm(len(x), generator=generator) for x in vectors]
+        out.append(tuple(x[o] for x, o in zip(vectors, order, strict=True)))
     return out
+
+
+@pytest.fixture
+def _sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trust, '_MAX_SHUFFLES', 16)
 
 
 def mean_cosine(x: Tensor, groups: list[list[int]]) -> float:
@@ -78,6 +83,7 @@ def mean_cosine(x: Tensor, groups: list[list[int]]) -> float:
     return float(torch.stack(means).mean())
 
 
+@pytest.mark.usefixtures('_sixteen')
 def test_agreement_is_that_of_pairs() -> None:
     graph = make(40, 20)
     edges = graph.edge_index.t().tolist()
@@ -115,6 +121,7 @@ def explained(x: Tensor, y: Tensor) -> float:
     return 1 - float(rest.square().sum() / y.square().sum())
 
 
+@pytest.mark.usefixtures('_sixteen')
 @pytest.mark.parametrize('kind', ['user', 'item'])
 def test_echo_is_explained_variance(kind: str) -> None:
     graph = make()
@@ -212,18 +219,72 @@ def test_popularity_is_no_agreement() -> None:
     assert trusted(graph, user, item).max() == 0
 
 
-def test_order_among_like() -> None:
-    degree = torch.randint(0, 50, (105,)).sort().values[torch.randperm(105)]
+def skewed(num_items: int, num_edges: int, seed: int) -> BipartiteGraph:
+    """Some of few items are in most baskets."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = 480, num_items
+    popularity = torch.randn(num_items, generator=generator)
+    score = popularity + 0.5 * torch.randn(shape, generator=generator)
+    best = score.flatten().topk(num_edges).indices
+    edge_index = torch.stack([best // num_items, best % num_items])
+    return BipartiteGraph(edge_index, *shape)
+
+
+@pytest.mark.parametrize('num_items', [20, 40, 64])
+def test_echo_of_few_items(num_items: int) -> None:
+    """As many directions as items tell which items these are."""
+    graph = skewed(num_items, 1500, num_items)
+    generator = torch.Generator().manual_seed(1)
+    item = normalize(torch.randn(num_items, 64, generator=generator))
+    user = listed(graph, item)
+    assert agreement(graph, user, item)[0] > 0.1
+    assert trusted(graph, user, item).max() == 0
+
+
+@pytest.mark.parametrize('num_items', [30, 64, 120])
+def test_popularity_of_few_items(num_items: int) -> None:
+    """Whose degrees differ much among any twenty of them."""
+    graph = skewed(num_items, 20 * num_items, num_items)
+    torch.manual_seed(num_items)
+    both = torch.randn(64)
+    pair = [
+        x.float().log1p()[:, None] * both + 0.5 * torch.randn(len(x), 64)
+        for x in (graph.user_degree, graph.item_degree)
+    ]
+    user, item = (normalize(x - x.mean(dim=0)) for x in pair)
+    assert agreement(graph, user, item).max() > 0.1
+    assert trusted(graph, user, item).max() == 0
+
+
+@pytest.mark.parametrize('order', range(3))
+def test_any_order_of_nodes(order: int) -> None:
+    """Chance is measured well enough to say the same of all."""
+    graph = make()
+    pair = tastes(200, 1, 2.0), tastes(90, 2, 2.0)
+    wanted = trusted(graph, *pair)
+    torch.manual_seed(order)
+    new = [torch.randperm(len(x)) for x in pair]
+    edge_index = torch.stack(
+        [x.argsort()[i] for x, i in zip(new, graph.edge_index, strict=True)]
+    )
+    other = BipartiteGraph(edge_index, 200, 90)
+    found = trusted(other, *(x[n] for x, n in zip(pair, new, strict=True)))
+    torch.testing.assert_close(found, wanted, rtol=0.03, atol=0)
+
+
+@pytest.mark.parametrize(('num', 'size'), [(20, 4), (105, 6), (400, 20)])
+def test_order_among_like(num: int, size: int) -> None:
+    degree = torch.randint(0, 50, (num,)).sort().values[torch.randperm(num)]
     rank = degree.sort().values
     generator = torch.Generator().manual_seed(0)
     orders = [_order_among_like(degree, generator) for _ in range(2)]
     assert not torch.equal(*orders)
     for order in orders:
-        assert torch.equal(order.sort().values, torch.arange(105))
-        # At most from one end of twenty to the other.
+        assert torch.equal(order.sort().values, torch.arange(num))
+        # At most from one end of a block to the other.
         place = torch.searchsorted(rank, degree)
         assert (
-            (place[order] - place).abs() < 20 + degree.bincount().max()
+            (place[order] - place).abs() < size + degree.bincount().max()
         ).all()
 
 
