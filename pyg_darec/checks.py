@@ -67,12 +67,14 @@ def as_seed(seed: Any) -> int:
     r"""A plain integer.
 
     Raises:
-        ValueError: If :obj:`seed` is not an integer of at least zero.
+        ValueError: If :obj:`seed` is not an integer in
+            :math:`[0, 2^{63})`.
     """
     value = _as_integer(seed)
-    if value is None or value < 0:
+    if value is None or not 0 <= value < 2**63:
         raise ValueError(
-            f"'seed' needs to be an integer of at least 0 (got {seed!r})"
+            "'seed' needs to be an integer of at least 0 and below 2**63 "
+            f'(got {seed!r})'
         )
     return value
 

@@ -4,10 +4,12 @@ from typing import Any
 
 import torch
 
+from pyg_darec.cli.item_texts import check_texts
 from pyg_darec.cli.output import say
 from pyg_darec.cli.paths import embedding_folders, profile_files
 from pyg_darec.datasets.folder import load_data, save_data
 from pyg_darec.hash_split import PROFILE_SPLIT
+from pyg_darec.io.lock import lock_folder
 from pyg_darec.profiles import (
     EmbeddingClient,
     EmbeddingStore,
@@ -57,51 +59,52 @@ def encode(
         overwrite: begin anew where other embeddings are stored, which stay
             until all new ones are there
     """
-    graph, written = load_data(data, embeddings=False), profile_files(data)
-    has_texts = any(key in graph['item'] for key in ('text', 'profile'))
-    if not has_texts and 'item' not in written:
-        raise ValueError(
-            f"The items of '{data}' have no texts; run 'prepare' with a table "
-            'of them as --items (got none)'
-        )
-    graph = complete_profiles(graph, written)
-    chosen: Encoder = encoder
-    if base_url is not None:
-        chosen = EmbeddingClient(encoder, base_url, dim, batch_size=batch_size)
-    elif encoder == 'tfidf':
-        texts = [*graph['item'].profile, *graph['user'].profile]
-        chosen = TfidfEncoder(texts, dim=dim or 64)
-    elif dim is not None:
-        raise ValueError(
-            "'dim' is for an endpoint or 'tfidf'; a sentence-transformers "
-            f'model has a width of its own (got {dim} for {encoder!r})'
-        )
-    for node_type in ('user', 'item'):
-        graph[node_type].pop('llm_x', None)
-    folders = embedding_folders(data)
-    places = {}
-    for folder in folders.values():
-        _recover(folder)
-    for node_type, folder in folders.items():
-        arguments = {
-            'texts': graph[node_type].profile,
-            'encoder': chosen,
-            'ids': graph[node_type].get('id'),
-            # Texts of items may be of no interactions, and outlast a split.
-            'split': graph if PROFILE_SPLIT in graph[node_type] else None,
-            'normalize': normalize,
-            'dtype': torch.float16 if half else torch.float32,
-            'batch_size': batch_size,
-            'devices': devices,
-            'precision': precision,
-        }
-        places[node_type] = _encode(folder, arguments, overwrite)
-    # Only now, so that nothing is lost if one of them fails.
-    for node_type, place in places.items():
-        _move(place, folders[node_type])
-        say(EmbeddingStore(folders[node_type]))
-    graph = AttachProfileEmbeddings(folders)(graph)
-    save_data(graph, data, embeddings=folders)
+    if not data.is_dir():
+        load_data(data)  # says what is wrong
+    # What 'prepare' writes meanwhile would be lost.
+    with lock_folder(data):
+        graph, written = load_data(data, embeddings=False), profile_files(data)
+        check_texts(data, graph, written)
+        graph = complete_profiles(graph, written)
+        chosen: Encoder = encoder
+        if base_url is not None:
+            chosen = EmbeddingClient(
+                encoder, base_url, dim, batch_size=batch_size
+            )
+        elif encoder == 'tfidf':
+            texts = [*graph['item'].profile, *graph['user'].profile]
+            chosen = TfidfEncoder(texts, dim=64 if dim is None else dim)
+        elif dim is not None:
+            raise ValueError(
+                "'dim' is for an endpoint or 'tfidf'; a sentence-transformers "
+                f'model has a width of its own (got {dim} for {encoder!r})'
+            )
+        for node_type in ('user', 'item'):
+            graph[node_type].pop('llm_x', None)
+        folders = embedding_folders(data)
+        places = {}
+        for folder in folders.values():
+            _recover(folder.resolve())
+        for node_type, folder in folders.items():
+            arguments = {
+                'texts': graph[node_type].profile,
+                'encoder': chosen,
+                'ids': graph[node_type].get('id'),
+                # Texts of items may be of no interactions, and outlast a split.
+                'split': graph if PROFILE_SPLIT in graph[node_type] else None,
+                'normalize': normalize,
+                'dtype': torch.float16 if half else torch.float32,
+                'batch_size': batch_size,
+                'devices': devices,
+                'precision': precision,
+            }
+            places[node_type] = _encode(folder.resolve(), arguments, overwrite)
+        # Only now, so that nothing is lost if one of them fails.
+        for node_type, place in places.items():
+            _move(place, folders[node_type].resolve())
+            say(EmbeddingStore(folders[node_type]))
+        graph = AttachProfileEmbeddings(folders)(graph)
+        save_data(graph, data, embeddings=folders)
 
 
 def _encode(folder: Path, arguments: dict[str, Any], overwrite: bool) -> Path:

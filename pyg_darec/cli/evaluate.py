@@ -5,12 +5,14 @@ from pyg_darec.cli.output import say
 from pyg_darec.metrics import evaluate as compute_metrics
 from pyg_darec.train.run_folder import load_run, record_metrics
 
+KS = 5, 10, 20
+
 
 def evaluate(
     run: Path,
     *,
     split: Literal['test', 'val'] = 'test',
-    ks: tuple[int, ...] = (5, 10, 20),
+    ks: list[int] | None = None,
     data: Path | None = None,
 ) -> None:
     """Measure a trained model on interactions that it has not seen.
@@ -21,10 +23,14 @@ def evaluate(
     Args:
         run: the run folder
         split: what to evaluate on, 'test' or 'val'
-        ks: the lengths of the lists of recommendations
+        ks: the lengths of the lists of recommendations; 5, 10 and 20 if left
+            out, those that there are items for
         data: the data folder, if it is no longer where it was
     """
     model, graph = load_run(run, data)
+    if ks is None:
+        num_items = graph['item'].num_nodes
+        ks = [k for k in KS if k <= num_items] or [num_items]
     metrics = compute_metrics(model, graph, split, tuple(ks))
-    record_metrics(run, {split: metrics})
     say(*(f'{key:<14}{value:.4f}' for key, value in metrics.items()))
+    record_metrics(run, {split: metrics})

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import docstring_parser
 from jsonargparse import ActionConfigFile, ArgumentParser  # type: ignore[attr-defined]
 
+from pyg_darec._version import __version__
 from pyg_darec.cli.encode import encode
 from pyg_darec.cli.evaluate import evaluate
 from pyg_darec.cli.export import export
@@ -99,6 +100,7 @@ def _make_parser(
 ) -> tuple[ArgumentParser, dict[str, ArgumentParser]]:
     parser = ArgumentParser(
         prog='pyg-darec',
+        version=__version__,
         description='From a table of interactions to recommendations with '
         'the knowledge of a language model: prepare, encode, train, recommend.',
         formatter_class=_HelpFormatter,  # of the commands as well

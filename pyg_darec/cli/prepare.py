@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from pathlib import Path
 
 from pyg_darec.cli.output import say
@@ -6,6 +7,7 @@ from pyg_darec.datasets import from_table
 from pyg_darec.datasets.folder import save_data
 from pyg_darec.datasets.texts import attach_texts
 from pyg_darec.graph import BipartiteGraph
+from pyg_darec.io.lock import lock_folder
 from pyg_darec.transforms import KCore, SplitInteractions
 from pyg_darec.transforms.split_interactions import Strategy
 
@@ -74,7 +76,9 @@ def prepare(
         attach_texts(graph, items, item_id or item, name, text, missing, sep)
     three = tuple(ratios)
     graph = SplitInteractions(split, three, seed)(graph)  # type: ignore[arg-type]
-    save_data(graph, data)
+    # A run of 'encode' would put back the graph that it began with.
+    with lock_folder(data) if data.is_dir() else nullcontext():
+        save_data(graph, data)
     if files := profile_files(data):
         names = ', '.join(map(str, files.values()))
         say(

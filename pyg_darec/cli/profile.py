@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
+from pyg_darec.cli.item_texts import check_texts
 from pyg_darec.cli.output import say
 from pyg_darec.cli.paths import profile_files
 from pyg_darec.datasets.folder import load_data
@@ -82,6 +83,7 @@ def profile(
             options=options,
         )
     graph = load_data(data, embeddings=False)
+    check_texts(data, graph)
     texts = None
     if reviews is not None:
         texts = read_reviews(

@@ -15,7 +15,7 @@ def recommend(
     run: Path,
     *,
     users: list[str] | None = None,
-    k: int = 10,
+    k: int | None = None,
     output: Path | None = None,
     data: Path | None = None,
 ) -> None:
@@ -26,11 +26,12 @@ def recommend(
     Args:
         run: the run folder
         users: the ids of users; all of them if left out
-        k: the number of items for each user
+        k: the number of items for each user; 10 if left out, or all of fewer
         output: a CSV file to write instead of printing
         data: the data folder, if it is no longer where it was
     """
     model, graph = load_run(run, data)
+    k = min(10, graph['item'].num_nodes) if k is None else k
     index = None
     if users is not None:  # each once, however often it is named
         found = find_nodes(graph, users).tolist()

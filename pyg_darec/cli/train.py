@@ -152,7 +152,7 @@ def _log(run: Path, text: str) -> None:
 
 def _plot(run: Path, result: FitResult) -> None:
     if find_spec('matplotlib') is None:
-        say("No curves.png: run 'pip install pyg-darec[viz]' for plots.")
+        say("No curves.png: run 'pip install matplotlib' for plots.")
         return
     metric = result.monitor or 'Recall@20'
     with atomic_write(run / 'curves.png') as path:

@@ -37,7 +37,7 @@ def read_table(
         import pandas as pd
     except ImportError as e:
         raise ImportError(
-            "Tables need pandas and pyarrow; run 'pip install pyg-darec[table]'"
+            "Tables need pandas and pyarrow; run 'pip install pandas pyarrow'"
         ) from e
     if isinstance(table, pd.DataFrame):
         return table, 'The table'

@@ -102,7 +102,9 @@ def _to_other_dates(values: Any, name: str) -> Any:
     """
     import pandas as pd
 
-    first = pd.to_datetime(values, utc=True, errors='coerce')
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # of options that a user has not
+        first = pd.to_datetime(values, utc=True, errors='coerce')
     try:
         is_short = values.str.fullmatch(_SHORT).all()
     except AttributeError:

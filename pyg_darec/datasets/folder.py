@@ -153,6 +153,13 @@ def load_data(
         ) from e
     if referred:
         sources = {key: folder / v['source'] for key, v in referred.items()}
+        for node_type, source in sources.items():
+            if not source.exists():
+                raise FileNotFoundError(
+                    f"'{folder}' refers to '{source}' for the embeddings of "
+                    f"node type '{node_type}'; bring it back, or make them "
+                    "again, as by 'pyg-darec encode' (got nothing there)"
+                )
         data = _attach(data, sources)
     for node_type, reference in referred.items():
         if _digest(data[node_type].llm_x) != reference['sha256']:

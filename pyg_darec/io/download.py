@@ -6,7 +6,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from pyg_darec.io.atomic import atomic_write
 

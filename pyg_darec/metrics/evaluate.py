@@ -166,10 +166,9 @@ def held_out(
     for name in needed:
         if name not in graph.edge_label_index:
             raise ValueError(
-                f"The data has no split '{name}'; set "
-                f"'{name}_edge_label_index' on its relation, for example "
-                "with the transform 'SplitInteractions' "
-                f'(got {sorted(graph.edge_label_index)})'
+                f"The data has no split '{name}'; choose 'val' or 'test', and "
+                'make them, for example with the transform '
+                f"'SplitInteractions' (got {sorted(graph.edge_label_index)})"
             )
     if mask_val and split == 'val':
         raise ValueError(

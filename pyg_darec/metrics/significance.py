@@ -5,7 +5,6 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 from torch import Tensor
 
 from pyg_darec.checks import as_seed, check_count, describe, is_dense
@@ -196,11 +195,11 @@ def _p_value(difference: Array, test: str) -> float:
     if not difference.any():  # neither test is defined
         return 1.0
     if test == 'wilcoxon':
-        return float(stats.wilcoxon(difference).pvalue)
+        return float(_stats().wilcoxon(difference).pvalue)
     error = difference.std(ddof=1) / np.sqrt(difference.size)
     with np.errstate(divide='ignore'):  # one and the same difference for all
         t = np.abs(difference.mean()) / error
-    return float(2 * stats.t.sf(t, difference.size - 1))
+    return float(2 * _stats().t.sf(t, difference.size - 1))
 
 
 def _bootstrap(
@@ -226,7 +225,7 @@ def _bootstrap(
 
 def _fieller(x: Array, y: Array, confidence: float) -> tuple[float, float]:
     """All ratios r for which the t-test of x - r y is not significant."""
-    t = stats.t.ppf((1 + confidence) / 2, x.size - 1)
+    t = _stats().t.ppf((1 + confidence) / 2, x.size - 1)
     (xx, xy), (_, yy) = t**2 * np.cov(x, y) / x.size
     # The roots of (mean x - r mean y)^2 = t^2 var(x - r y) / n.
     quadratic = y.mean() ** 2 - yy
@@ -237,3 +236,9 @@ def _fieller(x: Array, y: Array, confidence: float) -> tuple[float, float]:
     spread = np.sqrt(max(root, 0.0))
     low, high = (linear - spread) / quadratic, (linear + spread) / quadratic
     return float(low) - 1, float(high) - 1
+
+
+def _stats() -> Any:
+    from scipy import stats  # takes half a second, which few have a use for
+
+    return stats

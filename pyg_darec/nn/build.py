@@ -60,7 +60,13 @@ def build_model(
             f"'backbone' needs to be a backbone (got '{backbone}', an "
             'alignment method)'
         )
-    if aligner not in (None, 'none'):
+    if aligner in (None, 'none'):
+        if aligner_options:
+            raise ValueError(
+                "'aligner_options' are for an alignment method; name it as "
+                f"'aligner' (got {dict(aligner_options)} for none)"
+            )
+    else:
         align_cls = resolve(aligner)
         if not issubclass(align_cls, Aligner):
             raise ValueError(

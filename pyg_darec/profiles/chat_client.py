@@ -10,7 +10,7 @@ from pyg_darec.profiles.prompt import Prompt
 class ChatClient(Endpoint):
     r"""A model behind any endpoint that speaks the OpenAI chat protocol:
     hosted, vLLM, Ollama and many others (needs
-    :obj:`pip install pyg-darec[llm]`).
+    :obj:`pip install openai`).
 
     .. code-block:: python
 

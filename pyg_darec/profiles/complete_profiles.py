@@ -20,7 +20,7 @@ def complete_profiles(
     data: HeteroData,
     stores: Mapping[str, ProfileStore | str | os.PathLike[str]] | None = None,
     max_items: int = 25,
-    unknown: str = 'Nothing is known yet.',
+    missing: str = '',
     edge_type: EdgeType = EDGE_TYPE,
     seed: int = 0,
     time_attr: str = 'time',
@@ -53,8 +53,8 @@ def complete_profiles(
         max_items (int, optional): The most items that the text of a user
             names; 25 names of products fit into the 256 word pieces that
             small sentence-transformers models read. (default: :obj:`25`)
-        unknown (str, optional): The text of users of whom nothing is known;
-            :obj:`''` for no profile. (default: :obj:`'Nothing is known yet.'`)
+        missing (str, optional): The text of users of whom nothing is known;
+            :obj:`''` for no profile. (default: :obj:`''`)
         edge_type (tuple, optional): The relation, from users to items.
             (default: :obj:`('user', 'rates', 'item')`)
         seed (int, optional): The seed of the order of interactions without or
@@ -117,7 +117,7 @@ def complete_profiles(
             for items in pairs.items_of_users()
         )
         profiles[user] = [
-            text or ', '.join(islice(some, max_items)) or unknown
+            text or ', '.join(islice(some, max_items)) or missing
             for text, some in zip(profiles[user], named, strict=True)
         ]
         generated[user][PROFILE_SPLIT] = pairs.split

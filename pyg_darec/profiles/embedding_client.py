@@ -13,7 +13,7 @@ _ADVICE = 'run again after that, which goes on where this one stopped'
 
 class EmbeddingClient(Endpoint):
     r"""An encoder behind any endpoint that speaks the OpenAI embeddings
-    protocol (needs :obj:`pip install pyg-darec[llm]`).
+    protocol (needs :obj:`pip install openai`).
 
     .. code-block:: python
 

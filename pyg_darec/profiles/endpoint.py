@@ -95,7 +95,7 @@ class Endpoint:
         except ImportError as error:
             raise ImportError(
                 f"'{self.__class__.__name__}' needs the openai client; run "
-                "'pip install pyg-darec[llm]'"
+                "'pip install openai'"
             ) from error
         key = self._key()
         if not key and self.base_url is None:

@@ -20,7 +20,7 @@ def read_columns(path: Path) -> dict[str, Any]:
     except ImportError as error:
         raise ImportError(
             f"'{path}' needs 'pyarrow' to be read; run 'pip install "
-            f"pyg-darec[table]' (got {error})"
+            f"pyarrow' (got {error})"
         ) from error
     table = pq.read_table(path)
     return {

@@ -1,7 +1,6 @@
 """Embeddings and an index for a service that knows nothing of PyTorch."""
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_darec.as_graph import as_graph
-from pyg_darec.checks import check_count
+from pyg_darec.checks import check_count, without_addresses
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.io.folder import MANIFEST, check_folder, write_folder
 from pyg_darec.retrieval.embedding import compute_embeddings
@@ -173,8 +172,8 @@ def export(
 
 
 def _describe(model: torch.nn.Module) -> str:
-    text = f'{type(model).__module__}.{type(model).__qualname__}: {model!r}'
-    return re.sub(r' at 0x[0-9a-fA-F]+', '', text)
+    name = f'{type(model).__module__}.{type(model).__qualname__}'
+    return without_addresses(f'{name}: {model!r}')
 
 
 def _to_table(ids: list[Any], x: Tensor, kind: str) -> Any:
@@ -182,7 +181,7 @@ def _to_table(ids: list[Any], x: Tensor, kind: str) -> Any:
         import pyarrow as pa
     except ImportError as e:
         raise ImportError(
-            "format='parquet' needs pyarrow; run 'pip install pyg-darec[table]'"
+            "format='parquet' needs pyarrow; run 'pip install pyarrow'"
         ) from e
     try:
         id = pa.array(ids)

@@ -82,6 +82,6 @@ def _faiss() -> Any:
         import faiss
     except ImportError as e:
         raise ImportError(
-            "'index' needs FAISS; run 'pip install pyg-darec[faiss]'"
+            "'index' needs FAISS; run 'pip install faiss-cpu'"
         ) from e
     return faiss

@@ -60,7 +60,7 @@ class Recommendation(NamedTuple):
             import pandas as pd
         except ImportError as e:
             raise ImportError(
-                "'to_frame' needs pandas; run 'pip install pyg-darec[table]'"
+                "'to_frame' needs pandas; run 'pip install pandas'"
             ) from e
         user_ids = list(node_ids(data, 'user'))
         if new_users is not None:

@@ -11,7 +11,7 @@ from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.functional import normalize
 from pyg_darec.retrieval.embedding import compute_embeddings
 from pyg_darec.retrieval.nodes import Indices, Kind, as_index, check_kind
-from pyg_darec.retrieval.topk import masked_topk
+from pyg_darec.retrieval.topk import check_k, masked_topk
 
 
 class Similar(NamedTuple):
@@ -69,8 +69,8 @@ def similar(
     check_kind(kind)
     graph = as_graph(data)
     num = graph.num_users if kind == 'user' else graph.num_items
-    name = 'items' if kind == 'item' else 'nodes'
-    index = None if nodes is None else as_index(nodes, num, name, kind)
+    index = None if nodes is None else as_index(nodes, num, 'nodes', kind)
+    k = check_k(k, num, kind)
     user, item = compute_embeddings(model, data)
     x = user if kind == 'user' else item
     x = normalize(x.to(torch.promote_types(x.dtype, torch.float32)))

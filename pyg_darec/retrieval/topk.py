@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from pyg_darec.checks import as_count, check_index
 from pyg_darec.retrieval.chunk_ranking import ChunkRanking
@@ -115,7 +115,7 @@ def masked_topk(
     return score, index.masked_fill_(is_empty, -1)
 
 
-def check_k(k: int, num_items: int) -> int:
+def check_k(k: int, num: int, kind: str = 'item') -> int:
     r"""Returns :obj:`k` as a plain integer.
 
     Raises:
@@ -124,10 +124,9 @@ def check_k(k: int, num_items: int) -> int:
     value = as_count(k)
     if value < 1:
         raise ValueError(f"'k' needs to be a positive integer (got {k!r})")
-    if value > num_items:
+    if value > num:
         raise ValueError(
-            f"'k' needs to be at most the number of items, {num_items} "
-            f'(got {k})'
+            f"'k' needs to be at most the number of {kind}s, {num} (got {k})"
         )
     return value
 

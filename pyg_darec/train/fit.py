@@ -14,7 +14,7 @@ from lightning_fabric.loggers.logger import Logger
 from torch import Tensor
 from torch.nn import Module
 from torch_geometric.data import HeteroData
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from pyg_darec.as_graph import as_graph
 from pyg_darec.checks import (

@@ -21,6 +21,7 @@ from pyg_darec.as_graph import as_graph
 from pyg_darec.datasets.folder import load_data
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.io import atomic_write
+from pyg_darec.io.folder import MANIFEST
 from pyg_darec.nn.build import build_model
 from pyg_darec.nn.recommender import Recommender
 from pyg_darec.retrieval.nodes import node_ids
@@ -72,6 +73,7 @@ def start_run(
                 f"'{CHECKPOINT}' or choose another folder (got a '{name}' in "
                 'it)'
             )
+    _check_ours(folder)
     hashes = dict(_HASHES)
     if config['aligner'] in (None, 'none'):
         del hashes[EMBEDDINGS]  # no part of the run
@@ -79,6 +81,20 @@ def start_run(
     _write_json(folder / DATA, found)
     settings = {**config, 'data': str(Path(config['data']).resolve())}
     _write_config(folder, settings)
+
+
+def _check_ours(folder: Path) -> None:
+    """Nothing of others is overwritten."""
+    if (folder / CONFIG).exists() and (folder / DATA).exists():
+        read_config(folder)  # of a run that ended before its first checkpoint
+        read_metrics(folder)
+        return
+    for name in (MANIFEST, CONFIG, DATA, METRICS):
+        if (folder / name).exists():
+            raise ValueError(
+                f"'{folder}' holds other files; choose a new or an empty "
+                f"folder for the run (got a '{name}' in it)"
+            )
 
 
 def update_run(folder: Folder, config: Mapping[str, Any]) -> None:

@@ -50,8 +50,7 @@ class SplitInteractions(BaseTransform):
       close to :obj:`ratios`.
     * :obj:`'leave_last'` holds out the last interaction of each user for
       testing and the one before it for validation; :obj:`ratios` is not
-      used. Of interactions at the same time, the later in
-      :obj:`edge_index` counts as last.
+      used. Interactions at the same time are in random order.
     * :obj:`'temporal'` cuts at two moments, the same for everybody, at the
       quantiles that :obj:`ratios` gives. Interactions at the same moment
       stay together, and so ties make the earlier part larger.
@@ -189,7 +188,9 @@ class SplitInteractions(BaseTransform):
         generator: torch.Generator,
     ) -> Tensor:
         degree = torch.bincount(user)[user]
-        position = position_in_group(user, sort_order(user, time))
+        # Items are often in the order of their numbers, which is none in time.
+        tie = torch.randperm(user.numel(), generator=generator)
+        position = position_in_group(user, sort_order(user, time, tie))
         last, second_last = position == degree - 1, position == degree - 2
         part = torch.full_like(user, TRAIN)
         part[last & (degree >= 3)] = TEST

@@ -8,6 +8,8 @@ from cli.shop import MODEL
 
 from pyg_darec.cli.main import main
 from pyg_darec.datasets.folder import load_data
+from pyg_darec.graph import EDGE_TYPE
+from pyg_darec.io.lock import lock_folder
 from pyg_darec.profiles import EmbeddingStore, TfidfEncoder, hash_split
 from pyg_darec.transforms import HoldOutNodes
 
@@ -169,3 +171,48 @@ def test_overwriting_damage_and_what_a_kill_left(shop: Path) -> None:
     run(*encode, '8')
     assert load_data('shop')['item'].llm_x.equal(before)
     assert {p.name for p in folder.parent.iterdir()} == {'item', 'user'}
+
+
+def test_prepare_while_it_encodes(shop: Path, capsys) -> None:
+    """It would put back the graph that it began with."""
+    run(*PREPARE)
+    before = load_data('shop')
+    with lock_folder('shop'):
+        assert main([*PREPARE, '--seed', '7']) == 1
+        assert main(['encode', 'shop', '--encoder', 'tfidf']) == 1
+    messages = capsys.readouterr().err.splitlines()
+    assert [m.split(';')[0] for m in messages] == 2 * [
+        "pyg-darec: error: 'shop' is being written by another process"
+    ]
+    edge_index = load_data('shop')[EDGE_TYPE].edge_index
+    assert edge_index.equal(before[EDGE_TYPE].edge_index)
+
+
+def test_stores_behind_links(shop: Path) -> None:
+    """On another disk, say, where they stay."""
+    run(*PREPARE)
+    encode = ['encode', 'shop', '--encoder', 'tfidf', '--dim']
+    run(*encode, '8')
+    link, disk = Path('shop/embeddings/item'), Path('disk')
+    link.rename(disk)
+    link.symlink_to(disk.resolve())
+    run(*encode, '6', '--overwrite')
+    assert link.is_symlink()
+    assert {p.name for p in link.parent.iterdir()} == {'item', 'user'}
+    assert load_data('shop')['item'].llm_x.size(1) == 6
+
+
+def test_embeddings_that_are_gone(shop: Path, capsys) -> None:
+    run(*PREPARE)
+    run('encode', 'shop', '--encoder', 'tfidf')
+    shutil.rmtree('shop/embeddings/item')
+    with pytest.raises(FileNotFoundError, match=r'embeddings/item.*encode'):
+        load_data('shop')
+    assert main(['info', 'shop']) == 1
+    assert "embeddings of node type 'item'" in capsys.readouterr().err
+
+
+def test_a_width_of_zero(shop: Path, capsys) -> None:
+    run(*PREPARE)
+    assert main(['encode', 'shop', '--encoder', 'tfidf', '--dim', '0']) == 1
+    assert "'dim'" in capsys.readouterr().err

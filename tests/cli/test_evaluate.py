@@ -59,3 +59,41 @@ def test_data_that_was_made_anew(
     err = capsys.readouterr().err
     assert "'shop' needs to hold the interactions that the run in" in err
     assert not Path('out').exists()
+
+
+def test_a_small_catalogue(shop: Path, capsys) -> None:
+    """Depths and numbers that nobody asked for are those there are items
+    for.
+    """
+    lines = ['customer,product,date']
+    for user in range(30):
+        for n in range(5):
+            lines.append(f'{user},P{(user + n) % 7:02d},2024-01-{n + 1:02d}')
+    Path('orders.csv').write_text('\n'.join(lines))
+    run(*PREPARE)
+    run('train', 'shop', 'run', '--aligner', 'none', '--epochs', '1')
+    capsys.readouterr()
+    run('evaluate', 'run')
+    out = capsys.readouterr().out
+    assert 'Recall@5' in out
+    assert 'Recall@10' not in out
+    assert main(['evaluate', 'run', '--ks', '10']) == 1
+    assert 'at most the number of items, 7' in capsys.readouterr().err
+    run('recommend', 'run', '--users', '3')
+    assert len(capsys.readouterr().out.splitlines()) > 2
+    assert main(['recommend', 'run', '--k', '10']) == 1
+
+
+def test_metrics_that_cannot_be_kept(
+    trained: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a folder that is only read."""
+    folder = tmp_path / 'run'
+    shutil.copytree(trained / 'runs/shop', folder)
+
+    def refuse(*_: object) -> None:
+        raise OSError(30, 'Read-only file system')
+
+    monkeypatch.setattr('pyg_darec.cli.evaluate.record_metrics', refuse)
+    assert main(['evaluate', str(folder), '--ks', '5']) == 1
+    assert 'Recall@5' in capsys.readouterr().out

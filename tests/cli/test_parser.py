@@ -4,6 +4,7 @@ import pytest
 import yaml
 from conformance.runs import CONFIG as SMALL
 
+from pyg_darec._version import __version__
 from pyg_darec.cli.parser import COMMANDS, parse
 
 CONFIG = {**SMALL, 'lr': 0.5}
@@ -146,3 +147,10 @@ def test_texts_of_no_items(capsys) -> None:
     err = misuse(argv, capsys)
     assert err.endswith('arguments need --items: --item-id, --text')
     assert parse([*argv, '--items', 'b.csv'])[2]['text'] == ['title']
+
+
+def test_version(capsys) -> None:
+    with pytest.raises(SystemExit) as error:
+        parse(['--version'])
+    assert error.value.code == 0
+    assert __version__ in capsys.readouterr().out

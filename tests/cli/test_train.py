@@ -214,3 +214,28 @@ def test_resumed_with_options_of_the_backbone(plain: Path) -> None:
     config = yaml.safe_load(Path('runs/plain/config.yaml').read_text())
     assert config['backbone_options'] == {'num_layers': 2}
     assert config['epochs'] == 3
+
+
+def test_files_of_others_in_the_run_folder(shop: Path, capsys) -> None:
+    run(*PREPARE)
+    run('encode', 'shop', '--encoder', 'tfidf', '--dim', '8')
+    capsys.readouterr()
+    for name in ('config.yaml', 'data.json', 'metrics.json', 'manifest.json'):
+        path = Path('proj', name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text('{"mine": 1}')
+        assert main(['train', 'shop', 'proj', '--epochs', '1']) == 1
+        assert f"a '{name}' in it" in capsys.readouterr().err
+        assert path.read_text() == '{"mine": 1}'
+        path.unlink()
+    assert main(['train', 'shop', 'shop', '--epochs', '1']) == 1
+    assert 'holds other files' in capsys.readouterr().err
+    assert 'config.yaml' not in {p.name for p in Path('shop').iterdir()}
+
+
+def test_options_of_no_aligner(shop: Path, capsys) -> None:
+    run(*PREPARE)
+    words = ['--aligner', 'none', '--aligner-options', '{weight: 1}']
+    assert main(['train', 'shop', 'runs/x', *words]) == 1
+    assert "'aligner_options'" in capsys.readouterr().err
+    assert not Path('runs/x').exists()

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from pyg_darec import DaRecAlign
 from pyg_darec.train.checkpoint import (
     Checkpoint,
     describe_model,
@@ -145,3 +146,27 @@ def test_description_has_no_addresses(tiny):
     assert describe_model(Odd()) == describe_model(Odd())
     assert 'dim=3' in describe_model(Odd())
     assert 'training user.weight, item.weight' in describe_model(tiny.model())
+
+
+class Scaled(torch.nn.Module):
+    """What a shape does not show is in what it prints."""
+
+    def __init__(self, gain: float) -> None:
+        super().__init__()
+        self.user = torch.nn.Embedding(4, 2)
+        self.item = torch.nn.Embedding(5, 2)
+        self.gain = gain
+
+    def forward(self, data):
+        return self.gain * self.user.weight, self.item.weight
+
+    def extra_repr(self) -> str:
+        return f'gain={self.gain}'
+
+
+def test_description_shows_what_a_wrapped_model_prints():
+    models = [DaRecAlign(Scaled(gain), 3) for gain in (1.0, 2.0)]
+    assert describe_model(models[0]) != describe_model(models[1])
+    assert describe_model(models[0]) == describe_model(
+        DaRecAlign(Scaled(1.0), 3)
+    )

@@ -186,6 +186,23 @@ def test_user_with_fewer_interactions_than_parts_is_only_trained():
     assert any((s.test_edge_label_index[0] == 1).any() for s in held_out)
 
 
+def test_leave_last_breaks_ties_at_random():
+    """And not by the number of an item, which any model can learn."""
+    num_users, num_items = 60, 30
+    pairs = [(u, i) for u in range(num_users) for i in range(num_items)]
+    time = [0] * len(pairs)
+    tests = []
+    for seed in range(2):
+        out = SplitInteractions('leave_last', seed=seed)(
+            graph(pairs, time=time)
+        )
+        tests.append(out[EDGE_TYPE].test_edge_label_index[1])
+    assert not tests[0].equal(tests[1])
+    mean = float(torch.cat(tests).float().mean())
+    # Five deviations of the mean of 120 uniform numbers.
+    assert abs(mean - (num_items - 1) / 2) < 5 * 8.66 / 120**0.5
+
+
 def test_leave_last_takes_the_last_two():
     pairs = [(u, i) for u in range(2) for i in range(4)]
     # The first user goes through the items forwards, the second backwards;

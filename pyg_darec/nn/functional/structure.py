@@ -6,7 +6,6 @@ Model and Recommender System" <https://arxiv.org/abs/2408.08231>`_ paper.
 from typing import Literal
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from pyg_darec.checks import check_shape
@@ -100,6 +99,9 @@ def match_centers(x: Tensor, y: Tensor, method: Matching = 'greedy') -> Tensor:
         mode = 'donot_use_mm_for_euclid_dist'
         distance = torch.cdist(x.to(dtype), y.to(dtype), compute_mode=mode)
         if method == 'optimal':
+            # Takes long to import, and few have a use for it.
+            from scipy.optimize import linear_sum_assignment
+
             match = linear_sum_assignment(distance.cpu().numpy())[1]
             return torch.from_numpy(match).to(x.device)
         if method != 'greedy':

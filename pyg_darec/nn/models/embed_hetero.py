@@ -1,6 +1,7 @@
 """Models called on dictionaries of features and of edges, by type."""
 
 import inspect
+import re
 import warnings
 from typing import Any
 from weakref import WeakSet
@@ -53,12 +54,35 @@ def _reaches_conv(model: Module, node: torch.fx.Node) -> bool:
     )
 
 
+def _relations(model: Module) -> set[tuple[str, ...]]:
+    """The relations that parts of a model are named after by PyG."""
+    names = [
+        name for path, _ in model.named_modules() for name in path.split('.')
+    ]
+    parts = [re.split('_{2,3}', name.strip('<>')) for name in names]
+    return {tuple(part) for part in parts if len(part) == 3}
+
+
+def _check_name(
+    model: Module, reverse: EdgeType, known: set[tuple[str, ...]]
+) -> None:
+    others = [r for r in known if r[::2] == reverse[::2]]
+    if others and reverse not in known:
+        warnings.warn(
+            f"'{type(model).__name__}' gets the training interactions in "
+            f'reverse as {reverse}, and has no part for them; make it with '
+            f'that relation, unless they are not to be used (got {others})'
+        )
+
+
 class EmbedHetero:
     """Calls a heterogeneous model on features and edges by type."""
 
     def __init__(self, model: Module) -> None:
         # Found once: reading a signature takes longer than a small step.
         self.edge_inputs = _edge_inputs(model)
+        self.relations = _relations(model)
+        self.is_named = False
 
     def __call__(self, model: Module, graph: BipartiteGraph) -> Any:
         (src, rel, dst), source = graph.edge_type, graph.source or HeteroData()
@@ -79,6 +103,9 @@ class EmbedHetero:
         # the data has under its name: one stored before a split leaks
         # held-out ones.
         reverse = dst, f'rev_{rel}', src
+        if not self.is_named and not torch.compiler.is_compiling():
+            _check_name(model, reverse, self.relations)
+            self.is_named = True
         edge_index_dict = source.collect('edge_index', True)
         if reverse in edge_index_dict and not torch.compiler.is_compiling():
             _check_reverse(graph, reverse, edge_index_dict)

@@ -11,6 +11,7 @@ from pyg_darec.graph import (
     BipartiteGraph,
 )
 from pyg_darec.nn.functional import log_partition
+from pyg_darec.nn.functional.ranking import Similarity
 from pyg_darec.nn.models.base import Penalty, View
 from pyg_darec.nn.models.contrast import (
     LayerContrastLightGCN,
@@ -19,7 +20,6 @@ from pyg_darec.nn.models.contrast import (
 from pyg_darec.nn.models.lightgcn import Combine
 
 Contrast = Literal['sum', 'layers']
-Similarity = Literal['cosine', 'inner']
 
 # Inner products of positives attract up to here, as in the published code.
 _CLIP = 5.0
@@ -80,7 +80,7 @@ class LightGCL(LayerContrastLightGCN):
         contrast_on (str, optional): What is contrasted, the :obj:`'sum'` of
             the layers or all :obj:`'layers'`. (default: :obj:`'sum'`)
         similarity (str, optional): What is contrasted,
-            :obj:`'cosine'` or :obj:`'inner'` products.
+            :obj:`'cosine'` or :obj:`'dot'` products.
             (default: :obj:`'cosine'`)
         edge_dropout (float, optional): The share of interactions that a
             training step leaves out of the propagation that is scored,

@@ -7,6 +7,7 @@ import torch
 from conformance.graphs import METADATA, RATES, random_batch, random_data
 from torch import Tensor
 from torch.nn import DataParallel, Embedding, Linear, Module
+from torch.optim.swa_utils import AveragedModel
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import (
     GAT,
@@ -341,9 +342,10 @@ def test_bad_embeddings(out: object, error: type, match: str) -> None:
         model(random_data())
 
 
-def test_wrong_number_of_nodes() -> None:
-    model = as_recommender(PyGLightGCN(60, 8, num_layers=1))
-    with pytest.raises(ValueError, match='needs 50 nodes'):
+@pytest.mark.parametrize('num', [6, 49, 51])
+def test_wrong_number_of_nodes(num: int) -> None:
+    model = as_recommender(PyGLightGCN(num, 8, num_layers=1))
+    with pytest.raises(ValueError, match=rf'needs 50 nodes, .*got {num}'):
         model(random_data())
 
 
@@ -553,3 +555,85 @@ def test_reset_of_parameters_without_a_method() -> None:
     model(random_data())
     with pytest.raises(TypeError, match=r"own \['user', 'item'\] and no"):
         model.reset_parameters()
+
+
+def test_average_of_weights() -> None:
+    data = random_data()
+    inner = DaRecAlign(PyGLightGCN(50, 8, 1), 12)
+    inner(data)
+    averaged = AveragedModel(inner)
+    assert as_recommender(averaged) is averaged.module
+
+
+class Normalising(Module):
+    """Writes to its tables in each step, as models of translations do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.user = Embedding(30, 8)
+        self.item = Embedding(20, 8)
+
+    def forward(self, data):
+        with torch.no_grad():
+            for table in (self.user, self.item):
+                unit = torch.nn.functional.normalize(table.weight, dim=-1)
+                table.weight.copy_(unit)
+        return self.user.weight, self.item.weight
+
+
+def test_tables_that_a_model_writes_to() -> None:
+    data = random_data()
+    model = DaRecAlign(Normalising(), 12)
+    loss, _ = model.loss(data, random_batch(data))
+    loss.backward()
+    assert model.model.model.user.weight.grad.any()
+
+
+class Extra(Module):
+    """Has a state that is no tensor, and complex parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.user, self.item = (
+            torch.nn.Parameter(torch.randn(n, 4, dtype=torch.cfloat))
+            for n in (30, 20)
+        )
+        self.calls = 0
+
+    def forward(self, data):
+        self.calls += self.training
+        return tuple(
+            torch.view_as_real(x).flatten(1) for x in self.parameters()
+        )
+
+    def get_extra_state(self):
+        return {'calls': self.calls}
+
+    def set_extra_state(self, state) -> None:
+        self.calls = state['calls']
+
+
+def test_training_with_other_state() -> None:
+    data = random_data()
+    model = Extra()
+    fit(model, data, epochs=2, batch_size=64, progress=False)
+    assert model.calls > 0
+
+
+@pytest.mark.parametrize('name', ['rev_rates', 'rated_by'])
+def test_reverse_relation_of_another_name(name: str) -> None:
+    data = random_data()
+    for kind in ('user', 'item'):
+        data[kind].x = torch.randn(data[kind].num_nodes, 4)
+    relations = [RATES, ('item', name, 'user'), ('user', 'knows', 'user')]
+    data[relations[2]].edge_index = torch.tensor([[0, 1], [1, 2]])
+    model = as_recommender(
+        HeteroConv({r: SAGEConv((4, 4), 8) for r in relations})
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        model(data)
+        model(data)
+    texts = [str(w.message) for w in caught if 'in reverse' in str(w.message)]
+    assert len(texts) == (name != 'rev_rates')
+    assert all("('item', 'rated_by', 'user')" in text for text in texts)

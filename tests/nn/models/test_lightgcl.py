@@ -94,7 +94,7 @@ def test_inner_products_equal_the_formula(scale: float) -> None:
     data, tau = random_data(), 0.3
     batch, graph = random_batch(data), as_graph(data)
     model = LightGCL.from_data(
-        data, 8, similarity='inner', ssl_weight=0.7, temperature=tau
+        data, 8, similarity='dot', ssl_weight=0.7, temperature=tau
     ).double()
     with torch.no_grad():
         for param in model.parameters():
@@ -221,7 +221,7 @@ def test_resumed_run_equals_uninterrupted_run(tmp_path) -> None:
         {'num_layers': 0},
         {'rank': 0},
         {'contrast_on': 'nodes'},
-        {'similarity': 'dot'},
+        {'similarity': 'inner'},
     ],
 )
 def test_bad_arguments(kwargs: dict) -> None:
