@@ -219,5 +219,5 @@ def _import(module: str, caller: str) -> Any:
     except ImportError as error:
         name = module.split('.')[0]
         raise ImportError(
-            f"'{caller}' needs {name}: run 'pip install {name}'"
+            f"'{caller}' needs {name}; run 'pip install {name}'"
         ) from error

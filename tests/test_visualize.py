@@ -69,7 +69,7 @@ def test_without_a_library(
     library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
-    message = rf'{library.split(".")[0]}: pip install pyg-darec\[viz\]'
+    message = f"{library.split('.')[0]}; run 'pip install {library[:10]}"
     with pytest.raises(ImportError, match=f"'plot_parts' needs {message}"):
         plot_parts(make_parts())
     if library != 'openTSNE':

@@ -32,6 +32,8 @@ def similar_items(
     r"""The :obj:`k` items whose embeddings have the highest cosine with that
     of each item; :func:`similar` for items.
     """
+    if items is not None:  # errors name this argument
+        items = as_index(items, as_graph(data).num_items, 'items', 'item')
     return similar(model, data, items, k)
 
 

@@ -237,7 +237,7 @@ def test_without_openai(server, monkeypatch):
         return real_import(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, '__import__', without)
-    with pytest.raises(ImportError, match=r'pip install pyg-darec\[llm\]'):
+    with pytest.raises(ImportError, match='pip install openai'):
         make_client(server).ask([PROMPT])
 
 

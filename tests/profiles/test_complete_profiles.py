@@ -26,7 +26,7 @@ def make_data():
 
 
 def test_from_training_interactions():
-    data = complete_profiles(make_data(), unknown='?')
+    data = complete_profiles(make_data(), missing='?')
     assert data['item'].profile == ['A mug.', 'A lamp.', 'A saw.']
     assert data['user'].profile == ['lamp 1, mug', 'lamp 1', '?']
     data = complete_profiles(make_data(), max_items=1)
@@ -51,7 +51,7 @@ def test_items_without_a_text():
     data = complete_profiles(data, max_items=1)
     assert data['item'].profile == ['A mug.', '', '']
     # A name of nothing is no name, and leaves room for another.
-    unknown = 'Nothing is known yet.'
+    unknown = ''
     assert data['user'].profile == ['mug', unknown, unknown]
 
 
@@ -60,7 +60,7 @@ def test_own_texts_of_users():
     data['user'].text = ['I mow.', None, '']
     assert complete_profiles(data)['user'].profile[1:] == [
         'lamp 1',
-        'Nothing is known yet.',
+        '',
     ]
     assert data['user'].profile[0] == 'I mow.'
     assert data['user'].profile_split == hash_split(data)

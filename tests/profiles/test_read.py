@@ -272,5 +272,5 @@ def test_parquet_without_pyarrow(tmp_path, monkeypatch):
     path = tmp_path / 'usr.parquet'
     write_parquet(path)
     monkeypatch.setitem(sys.modules, 'pyarrow.parquet', None)
-    with pytest.raises(ImportError, match=r'pip install pyg-darec\[table\]'):
+    with pytest.raises(ImportError, match='pip install pyarrow'):
         read_embeddings(path)

@@ -54,8 +54,12 @@ def test_bad_arguments() -> None:
         similar_items(model, graph, [40])
     with pytest.raises(ValueError, match=r"'kind' .*\(got 'book'\)"):
         similar(model, graph, [0], kind='book')
-    with pytest.raises(ValueError, match=r"'k' .*\(got 41\)"):
+    with pytest.raises(ValueError, match=r"'k' .* of items, 40 \(got 41\)"):
         similar(model, graph, [0], k=41)
+    with pytest.raises(ValueError, match=r"'nodes' needs to name users"):
+        similar(model, graph, [graph.num_users], kind='user')
+    with pytest.raises(ValueError, match=r"'k' .* number of users"):
+        similar(model, graph, [0], k=1000, kind='user')
 
 
 def test_is_no_recommendation() -> None:
