@@ -7,6 +7,7 @@ from pyg_darec.datasets import from_table
 from pyg_darec.datasets.folder import save_data
 from pyg_darec.datasets.texts import attach_texts
 from pyg_darec.graph import BipartiteGraph
+from pyg_darec.io.folder import MANIFEST
 from pyg_darec.io.lock import lock_folder
 from pyg_darec.transforms import KCore, SplitInteractions
 from pyg_darec.transforms.split_interactions import Strategy
@@ -77,7 +78,8 @@ def prepare(
     three = tuple(ratios)
     graph = SplitInteractions(split, three, seed)(graph)  # type: ignore[arg-type]
     # A run of 'encode' would put back the graph that it began with.
-    with lock_folder(data) if data.is_dir() else nullcontext():
+    is_there = (data / MANIFEST).is_file()
+    with lock_folder(data) if is_there else nullcontext():
         save_data(graph, data)
     if files := profile_files(data):
         names = ', '.join(map(str, files.values()))

@@ -83,7 +83,7 @@ def encode_profiles(
             (default: :obj:`None`)
         split (HeteroData or BipartiteGraph, optional): The graph from whose
             training interactions the texts were written, or its
-            :func:`~pyg_darec.hash_split`. The embeddings then belong
+            :func:`~pyg_darec.profiles.hash_split`. The embeddings then belong
             to this split only. (default: :obj:`None`)
         normalize (bool, optional): If set to :obj:`True`, each row is
             divided by its L2 norm. (default: :obj:`False`)

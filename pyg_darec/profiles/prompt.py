@@ -17,7 +17,7 @@ class Prompt:
         system (str, optional): The system message. (default: :obj:`''`)
         split (str, optional): The hash of the training interactions that
             were read for :obj:`text` (see
-            :func:`~pyg_darec.hash_split`); :obj:`None` if none
+            :func:`~pyg_darec.profiles.hash_split`); :obj:`None` if none
             were. (default: :obj:`None`)
 
     Raises:
