@@ -69,6 +69,11 @@ def profile(
         retry_failed: ask again where no profile could be had before
         dry_run: ask nothing; print the first prompt and estimate the tokens
     """
+    if price is not None and (len(price) > 2 or min(price) < 0):
+        raise ValueError(
+            "'price' needs one or two numbers of at least 0 (got "
+            f'{list(price)})'
+        )
     client: Client
     if local:
         client = TransformersClient(

@@ -132,7 +132,8 @@ def compare(
             low, high = _bootstrap(x, y, confidence, num_resamples, seed)
         else:
             low, high = _fieller(x, y, confidence)
-    return Comparison(mean_a, mean_b, gain, low, high, _p_value(x - y, test))
+    p_value = _p_value(_difference(x, y), test)
+    return Comparison(mean_a, mean_b, gain, low, high, p_value)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -188,6 +189,15 @@ def _repetitions(name: str, value: Tensor, over: str) -> Array:
             f"'{name}' needs at least two {over} for a comparison over "
             f'{over} (got shape {tuple(value.shape)})'
         )
+    return out
+
+
+def _difference(x: Array, y: Array) -> Array:
+    """In units of the largest value, without the rounding of sums, which is
+    no evidence and makes equal differences others.
+    """
+    scale = float(max(np.abs(x).max(), np.abs(y).max())) or 1.0
+    out: Array = np.round((x - y) / scale, 12)
     return out
 
 

@@ -47,7 +47,8 @@ class SplitInteractions(BaseTransform):
     * :obj:`'random'` splits the interactions of each user by
       :obj:`ratios`. The counts of a user are its targets rounded up or down
       at random, so that they are right on average and the whole split is
-      close to :obj:`ratios`.
+      close to :obj:`ratios`, as long as that gives each user a training
+      pair: one is taken from the other parts where it does not.
     * :obj:`'leave_last'` holds out the last interaction of each user for
       testing and the one before it for validation; :obj:`ratios` is not
       used. Interactions at the same time are in random order.

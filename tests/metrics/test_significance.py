@@ -78,6 +78,22 @@ def test_averages_over_users_before_it_pairs_seeds() -> None:
     assert out.mean_a == pytest.approx(float(a.mean()))
 
 
+@pytest.mark.parametrize('test', ['t', 'wilcoxon'])
+def test_rounding_is_no_evidence(test: str) -> None:
+    a = torch.full((5, 1), 0.3, dtype=torch.double)
+    b = torch.full((5, 1), 0.1, dtype=torch.double) + 0.2
+    assert not torch.equal(a, b)
+    assert compare(a, b, over='seeds', test=test).p_value == 1
+
+
+def test_equal_differences_are_ties() -> None:
+    """Whatever 0.3 - 0.2 is in the computer."""
+    tenths = [(3, 2), (1, 0), (7, 6), (4, 5), (9, 7), (2, 5)]
+    x, y = torch.tensor(tenths, dtype=torch.double).t()
+    wanted = compare(x, y, test='wilcoxon').p_value
+    assert compare(x / 10, y / 10, test='wilcoxon').p_value == wanted
+
+
 def test_wilcoxon_over_five_seeds_is_never_significant() -> None:
     a, b = values(5, 40, shift=1.0), values(5, 40)
     assert compare(a, b, over='seeds').p_value < 1e-4

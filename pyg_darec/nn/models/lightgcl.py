@@ -247,7 +247,12 @@ def _factorize(graph: BipartiteGraph, rank: int) -> View:
     core = user.t() @ graph.propagate(user, item)[0]
     left, value, right = torch.linalg.svd(core)
     scale = value[:rank].sqrt()
-    return user @ left[:, :rank] * scale, item @ right[:rank].t() * scale
+    user, item = user @ left[:, :rank] * scale, item @ right[:rank].t() * scale
+    # Of nodes without interactions there is rounding, which would be a
+    # direction if it was made a unit vector.
+    user[graph.user_degree == 0] = 0
+    item[graph.item_degree == 0] = 0
+    return user, item
 
 
 def _orthonormal(x: Tensor) -> Tensor:
