@@ -2,7 +2,7 @@
 
 import operator
 import re
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -56,6 +56,17 @@ def check_count(**counts: int | None) -> None:
             raise ValueError(
                 f"'{name}' needs to be a positive integer (got {count!r:.80})"
             )
+
+
+def check_choice(name: str, value: Any, choices: Any) -> None:
+    r"""Raises a :class:`ValueError` unless an argument is one of some values,
+    or of those of a :obj:`Literal`.
+    """
+    choices = get_args(choices) or choices
+    if value not in choices:
+        raise ValueError(
+            f"'{name}' needs to be one of {choices} (got {value!r})"
+        )
 
 
 def as_count(value: Any) -> int:

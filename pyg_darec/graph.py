@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,6 +15,8 @@ from pyg_darec.sparse import CSR, Propagate
 
 EdgeType = tuple[str, str, str]
 EDGE_TYPE: EdgeType = ('user', 'rates', 'item')
+Kind: TypeAlias = Literal['user', 'item']
+KINDS: tuple[Kind, Kind] = ('user', 'item')
 Batch = tuple[Tensor, Tensor, Tensor]  # users, positive, negative items
 
 

@@ -1,9 +1,12 @@
+from typing import Any, Literal
+
 import numpy as np
 import pytest
 import torch
 
 from pyg_darec.checks import (
     as_seed,
+    check_choice,
     check_count,
     check_embeddings,
     check_index,
@@ -76,3 +79,12 @@ def test_counts() -> None:
         got = rf"'b' needs to be a positive integer \(got {count!r:.4}"
         with pytest.raises(ValueError, match=got):
             check_count(a=1, b=count)
+
+
+@pytest.mark.parametrize('choices', [('a', 'b'), Literal['a', 'b']])
+def test_choice(choices: Any) -> None:
+    check_choice('option', 'b', choices)
+    for value in ('c', None):
+        match = rf"'option' needs to be one of \('a', 'b'\) \(got {value!r}\)"
+        with pytest.raises(ValueError, match=match):
+            check_choice('option', value, choices)

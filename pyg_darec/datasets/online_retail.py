@@ -2,14 +2,14 @@ import hashlib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
 from safetensors import safe_open
 from torch_geometric.data import HeteroData
 
-from pyg_darec.checks import as_seed
+from pyg_darec.checks import as_seed, check_choice
 from pyg_darec.datasets.cached_dataset import CachedDataset
 from pyg_darec.datasets.purchase_profiles import purchase_profiles
 from pyg_darec.graph import EDGE_TYPE
@@ -99,10 +99,7 @@ class OnlineRetail(CachedDataset):
         pre_transform: Callable[[HeteroData], HeteroData] | None = None,
         force_reload: bool = False,
     ) -> None:
-        if split not in get_args(Split):
-            raise ValueError(
-                f"'split' needs to be one of {get_args(Split)} (got '{split}')"
-            )
+        check_choice('split', split, Split)
         self.split = split
         self.seed = as_seed(seed)
         super().__init__(

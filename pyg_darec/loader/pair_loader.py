@@ -2,14 +2,14 @@
 
 import warnings
 from collections.abc import Iterator
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_darec.as_graph import as_graph
-from pyg_darec.checks import check_count
+from pyg_darec.checks import check_choice, check_count
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.loader.in_batch_sampler import InBatchSampler
 from pyg_darec.loader.negative_sampler import NegativeSampler
@@ -76,11 +76,7 @@ class PairLoader:
         alpha: float = 0.75,
     ) -> None:
         check_count(batch_size=batch_size)
-        if negatives not in get_args(Negatives):
-            raise ValueError(
-                f"'negatives' needs to be one of {get_args(Negatives)} "
-                f'(got {negatives!r})'
-            )
+        check_choice('negatives', negatives, Negatives)
         graph = as_graph(graph)
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
         self.rank, self.world_size = rank, world_size

@@ -6,11 +6,11 @@ import torch
 from torch_geometric.data import HeteroData
 
 from pyg_darec.as_graph import as_graph
-from pyg_darec.graph import BipartiteGraph
+from pyg_darec.checks import check_choice
+from pyg_darec.graph import KINDS, BipartiteGraph, Kind
 from pyg_darec.metrics.evaluate import evaluate_embeddings
 from pyg_darec.retrieval.cold import embed_new
 from pyg_darec.retrieval.embedding import compute_embeddings
-from pyg_darec.retrieval.nodes import Kind, check_kind
 
 
 def evaluate_cold(
@@ -46,7 +46,7 @@ def evaluate_cold(
         ValueError: If the nodes held out have no profiles, the two graphs do
             not belong together, or a cut-off is not in :math:`[1, I]`.
     """
-    check_kind(kind)
+    check_choice('kind', kind, KINDS)
     graph, held_out = as_graph(data), as_graph(cold)
     if kind not in held_out.llm_x:
         raise ValueError(

@@ -7,7 +7,13 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from pyg_darec.checks import as_seed, check_count, describe, is_dense
+from pyg_darec.checks import (
+    as_seed,
+    check_choice,
+    check_count,
+    describe,
+    is_dense,
+)
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -103,14 +109,8 @@ def compare(
             there are fewer than two repetitions, or if an option is out of
             range.
     """
-    for name, choice, choices in (
-        ('over', over, ('users', 'seeds')),
-        ('test', test, ('t', 'wilcoxon')),
-    ):
-        if choice not in choices:
-            raise ValueError(
-                f"'{name}' needs to be one of {choices} (got '{choice}')"
-            )
+    check_choice('over', over, ('users', 'seeds'))
+    check_choice('test', test, ('t', 'wilcoxon'))
     if not 0 < confidence < 1:
         raise ValueError(
             f"'confidence' needs to be between 0 and 1 (got {confidence})"

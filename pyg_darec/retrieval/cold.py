@@ -11,14 +11,14 @@ from torch_geometric.data import HeteroData
 from pyg_darec.as_graph import as_graph
 from pyg_darec.checks import check_embeddings as check_profiles
 from pyg_darec.checks import check_scored
-from pyg_darec.graph import BipartiteGraph
+from pyg_darec.graph import BipartiteGraph, Kind
 from pyg_darec.modes import evaluating
 from pyg_darec.retrieval.candidates import rank_candidates
 from pyg_darec.retrieval.embedding import (
     check_embeddings,
     compute_embeddings,
 )
-from pyg_darec.retrieval.nodes import Indices, Kind
+from pyg_darec.retrieval.nodes import Indices
 from pyg_darec.retrieval.recommendation import Recommendation
 
 

@@ -14,7 +14,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_darec.as_graph import as_graph
 from pyg_darec.checks import check_count, without_addresses
-from pyg_darec.graph import BipartiteGraph
+from pyg_darec.graph import KINDS, BipartiteGraph
 from pyg_darec.io.folder import MANIFEST, check_folder, write_folder
 from pyg_darec.retrieval.embedding import compute_embeddings
 from pyg_darec.retrieval.faiss_index import (
@@ -22,11 +22,10 @@ from pyg_darec.retrieval.faiss_index import (
     measure_recall,
     write_index,
 )
-from pyg_darec.retrieval.nodes import Kind, node_ids
+from pyg_darec.retrieval.nodes import node_ids
 
 FORMAT = 'pyg_darec.export.1'
 INDEX = 'item.faiss'
-KINDS: tuple[Kind, Kind] = ('user', 'item')
 Format: TypeAlias = Literal['safetensors', 'parquet']
 
 

@@ -1,7 +1,7 @@
 """Nodes by index, by original id and by name."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -9,10 +9,10 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_darec.as_graph import as_graph
-from pyg_darec.graph import BipartiteGraph
+from pyg_darec.checks import check_choice
+from pyg_darec.graph import KINDS, BipartiteGraph, Kind
 from pyg_darec.profiles.written_ids import WrittenIds
 
-Kind: TypeAlias = Literal['user', 'item']
 Indices: TypeAlias = Sequence[int] | Tensor
 
 
@@ -74,7 +74,7 @@ def node_values(
     Raises:
         ValueError: If it is not one value per node.
     """
-    check_kind(kind)
+    check_choice('kind', kind, KINDS)
     graph = as_graph(data)
     src, _, dst = graph.edge_type
     node_type = src if kind == 'user' else dst
@@ -142,8 +142,3 @@ def to_tensor(values: Any) -> Tensor:
         return torch.as_tensor(values)
     except (TypeError, ValueError, RuntimeError):
         return torch.empty(())
-
-
-def check_kind(kind: Any) -> None:
-    if kind not in ('user', 'item'):
-        raise ValueError(f"'kind' needs to be 'user' or 'item' (got {kind!r})")

@@ -7,10 +7,11 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_darec.as_graph import as_graph
-from pyg_darec.graph import BipartiteGraph
+from pyg_darec.checks import check_choice
+from pyg_darec.graph import KINDS, BipartiteGraph, Kind
 from pyg_darec.nn.functional import normalize
 from pyg_darec.retrieval.embedding import compute_embeddings
-from pyg_darec.retrieval.nodes import Indices, Kind, as_index, check_kind
+from pyg_darec.retrieval.nodes import Indices, as_index
 from pyg_darec.retrieval.topk import check_k, masked_topk
 
 
@@ -68,7 +69,7 @@ def similar(
         ValueError: If :obj:`nodes` are not indices of nodes of this kind or
             :obj:`k` is larger than their number.
     """
-    check_kind(kind)
+    check_choice('kind', kind, KINDS)
     graph = as_graph(data)
     num = graph.num_users if kind == 'user' else graph.num_items
     index = None if nodes is None else as_index(nodes, num, 'nodes', kind)

@@ -5,8 +5,8 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
-from pyg_darec.checks import as_seed
-from pyg_darec.graph import EDGE_TYPE, EdgeType
+from pyg_darec.checks import as_seed, check_choice
+from pyg_darec.graph import EDGE_TYPE, KINDS, EdgeType
 from pyg_darec.hash_split import PROFILE_SPLIT, hash_split
 from pyg_darec.held_out import held_out_keys
 from pyg_darec.transforms.keep_nodes import keep_nodes
@@ -15,8 +15,6 @@ from pyg_darec.transforms.relation import (
     check_relation,
     list_options,
 )
-
-_KINDS = 'user', 'item'
 
 
 @functional_transform('hold_out_nodes')
@@ -75,10 +73,7 @@ class HoldOutNodes(BaseTransform):
         seed: int = 0,
         edge_type: EdgeType = EDGE_TYPE,
     ) -> None:
-        if kind not in _KINDS:
-            raise ValueError(
-                f"'kind' needs to be one of {_KINDS} (got {kind!r})"
-            )
+        check_choice('kind', kind, KINDS)
         if not 0 < share < 1:
             raise ValueError(f"'share' needs to be in (0, 1) (got {share})")
         self.kind = kind
@@ -88,7 +83,7 @@ class HoldOutNodes(BaseTransform):
 
     def forward(self, data: HeteroData) -> tuple[HeteroData, HeteroData]:
         check_hetero(data, self.__class__.__name__)
-        axis = _KINDS.index(self.kind)
+        axis = KINDS.index(self.kind)
         num = check_relation(data, self.edge_type)[axis]
         types = self.edge_type[::2]
         self._check_profiles(data, types[1 - axis], types[axis])

@@ -1,6 +1,6 @@
 import math
 import warnings
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
-from pyg_darec.checks import as_seed, as_time
+from pyg_darec.checks import as_seed, as_time, check_choice
 from pyg_darec.graph import EDGE_TYPE, EdgeType
 from pyg_darec.hash_split import PROFILE_SPLIT
 from pyg_darec.held_out import held_out_keys
@@ -104,11 +104,7 @@ class SplitInteractions(BaseTransform):
         edge_type: EdgeType = EDGE_TYPE,
         time_attr: str = 'time',
     ) -> None:
-        if strategy not in get_args(Strategy):
-            raise ValueError(
-                f"'strategy' needs to be one of {get_args(Strategy)} "
-                f"(got '{strategy}')"
-            )
+        check_choice('strategy', strategy, Strategy)
         if len(ratios) != 3 or not all(0 <= r <= 1 for r in ratios):
             raise ValueError(
                 "'ratios' needs three shares in [0, 1] for training, "

@@ -13,7 +13,6 @@ from pyg_darec.graph import BipartiteGraph
 from pyg_darec.retrieval import find_nodes
 from pyg_darec.retrieval.nodes import (
     as_index,
-    check_kind,
     node_ids,
     node_values,
 )
@@ -89,9 +88,3 @@ def test_indices_of_any_kind(values: Sequence[int]) -> None:
     match = r"'users' needs to be a list .* 'find_nodes' .*\(got "
     with pytest.raises(ValueError, match=match):
         as_index(pd.Series(['2']), 3, 'users', 'user')
-
-
-def test_kind() -> None:
-    check_kind('user')
-    with pytest.raises(ValueError, match=r"'kind'.*\(got 'book'\)"):
-        check_kind('book')

@@ -3,12 +3,10 @@
 import torch
 from torch import Tensor
 
-from pyg_darec.graph import BipartiteGraph
+from pyg_darec.graph import KINDS, BipartiteGraph
 from pyg_darec.nn.align.canonical import propagate_one_side
 from pyg_darec.nn.functional import normalize
 from pyg_darec.nn.functional.blocks import row_blocks
-
-KINDS = 'user', 'item'
 
 # So many components are propagated together, to save memory.
 _CHUNK = 64

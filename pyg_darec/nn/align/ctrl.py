@@ -1,10 +1,10 @@
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import Module
 
-from pyg_darec.checks import check_count, check_positive
+from pyg_darec.checks import check_choice, check_count, check_positive
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.encoder import Encoder
@@ -121,14 +121,8 @@ class CTRLAlign(Aligner):
         embed: Embed | None = None,
     ) -> None:
         super().__init__(model, llm_dim, weight, reg_weight, embed)
-        for name, choice, choices in (
-            ('stage', stage, get_args(Stage)),
-            ('similarity', similarity, get_args(Similarity)),
-        ):
-            if choice not in choices:
-                raise ValueError(
-                    f"'{name}' needs to be one of {choices} (got '{choice}')"
-                )
+        check_choice('stage', stage, Stage)
+        check_choice('similarity', similarity, Similarity)
         check_count(
             warm_up=warm_up,
             num_parts=num_parts,

@@ -1,10 +1,10 @@
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from torch import Tensor
 from torch.nn import Module
 from torch_geometric.data import HeteroData
 
-from pyg_darec.checks import check_count, check_weight
+from pyg_darec.checks import check_choice, check_count, check_weight
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.modes import evaluating
 from pyg_darec.nn.align.injecting import InjectingAligner
@@ -167,14 +167,8 @@ class DaRecAlign(InjectingAligner):
         reg_weight: float = 0.0,
         embed: Embed | None = None,
     ) -> None:
-        for name, choice, choices in (
-            ('preset', preset, get_args(Preset)),
-            ('score', score, get_args(Score)),
-        ):
-            if choice not in choices:
-                raise ValueError(
-                    f"'{name}' needs to be one of {choices} (got '{choice}')"
-                )
+        check_choice('preset', preset, Preset)
+        check_choice('score', score, Score)
 
         def chosen(name: str, value: float | None) -> float:
             return _PRESETS[preset][name] if value is None else value

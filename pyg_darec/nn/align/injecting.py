@@ -1,18 +1,16 @@
 """Aligners that change what goes into a model."""
 
 from functools import partial
-from typing import Literal
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 from torch.nn import Module
 
-from pyg_darec.checks import check_embeddings, describe, is_dense
-from pyg_darec.graph import Batch, BipartiteGraph
+from pyg_darec.checks import check_choice, check_embeddings, describe, is_dense
+from pyg_darec.graph import KINDS, Batch, BipartiteGraph, Kind
 from pyg_darec.modes import evaluating
 from pyg_darec.nn.align.base import Aligner
-from pyg_darec.nn.align.company import KINDS
 from pyg_darec.nn.align.injection import ProfileInjection
 from pyg_darec.nn.align.profile_scale import Pair
 from pyg_darec.nn.align.tables import (
@@ -221,9 +219,7 @@ class InjectingAligner(Aligner):
         call_with(self.model, 'renew', tables or {}, graph, epoch, step)
 
     @torch.no_grad()
-    def embed_profiles(
-        self, llm_x: Tensor, kind: Literal['user', 'item'] = 'item'
-    ) -> Tensor:
+    def embed_profiles(self, llm_x: Tensor, kind: Kind = 'item') -> Tensor:
         r"""Embeds new users or items, of which nothing is known but their
         profiles, in the space that is scored: by what a linear map of the
         profiles of those with interactions says of their embeddings, and by
@@ -246,10 +242,7 @@ class InjectingAligner(Aligner):
                 of such nodes, or :obj:`llm_x` is not :obj:`llm_dim` wide or
                 not finite.
         """
-        if kind not in KINDS:
-            raise ValueError(
-                f"'kind' needs to be one of {KINDS} (got '{kind}')"
-            )
+        check_choice('kind', kind, KINDS)
         graph = _SEEN.get(self)
         if graph is None or kind not in graph.llm_x:
             raise ValueError(

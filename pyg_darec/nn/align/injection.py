@@ -7,8 +7,7 @@ from torch.nn import Module, UninitializedParameter
 from torch.nn.init import eye_
 from torch.nn.modules.lazy import LazyModuleMixin
 
-from pyg_darec.graph import BipartiteGraph
-from pyg_darec.nn.align.company import KINDS
+from pyg_darec.graph import KINDS, BipartiteGraph
 from pyg_darec.nn.align.prepared import Prepared, Profiles
 from pyg_darec.nn.align.profile_scale import Response, profile_scale
 from pyg_darec.nn.align.profile_space import ProfileSpace
@@ -259,7 +258,7 @@ class ProfileInjection(LazyModuleMixin, Module):
         length = trust * self.profile_weight
         # Each direction is as long as it is among as many as there should be.
         share = math.sqrt(self.space.num_directions / self.rank)
-        out = {}
+        out: dict[str, Profiles] = {}
         for kind, x, reduced in zip(
             KINDS, pair, self.space.reduce(*pair), strict=True
         ):

@@ -1,11 +1,11 @@
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import Module
 from torch_geometric.data import HeteroData
 
-from pyg_darec.checks import check_count
+from pyg_darec.checks import check_choice, check_count
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.adaptor import HybridExpertAdaptor
 from pyg_darec.nn.align.base import Aligner
@@ -105,11 +105,7 @@ class KARAlign(Aligner):
         embed: Embed | None = None,
     ) -> None:
         super().__init__(model, llm_dim, weight, reg_weight, embed)
-        if combine not in get_args(Combine):
-            raise ValueError(
-                f"'combine' needs to be one of {get_args(Combine)} "
-                f"(got '{combine}')"
-            )
+        check_choice('combine', combine, Combine)
         if combine == 'sum' and dim is not None:
             raise ValueError(
                 "'dim' needs to be None where vectors are added up; choose "

@@ -5,10 +5,9 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from pyg_darec.graph import BipartiteGraph
+from pyg_darec.graph import KINDS, BipartiteGraph
 from pyg_darec.nn.align.canonical import canonical_maps
 from pyg_darec.nn.align.company import (
-    KINDS,
     company,
     directions,
     unit,

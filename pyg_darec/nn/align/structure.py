@@ -1,10 +1,10 @@
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import Module
 
-from pyg_darec.checks import check_count, check_weight
+from pyg_darec.checks import check_choice, check_count, check_weight
 from pyg_darec.nn.align.encoder import Encoder
 from pyg_darec.nn.align.nodes import Pair, sample_nodes, take_nodes
 from pyg_darec.nn.functional import (
@@ -55,14 +55,8 @@ class DisentangledStructure(Module):
         num_iters: int,
     ) -> None:
         super().__init__()
-        for name, choice, choices in (
-            ('matching', matching, get_args(Matching)),
-            ('glo_reduction', glo_reduction, get_args(Reduction)),
-        ):
-            if choice not in choices:
-                raise ValueError(
-                    f"'{name}' needs to be one of {choices} (got '{choice}')"
-                )
+        check_choice('matching', matching, Matching)
+        check_choice('glo_reduction', glo_reduction, Reduction)
         check_weight(**{f'{k}_weight': w for k, w in term_weights.items()})
         check_count(
             num_samples=num_samples,

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pyg_darec.graph import BipartiteGraph
-from pyg_darec.nn.align.company import KINDS, company, unweighted
+from pyg_darec.graph import KINDS, BipartiteGraph
+from pyg_darec.nn.align.company import company, unweighted
 from pyg_darec.nn.align.profile_scale import Pair
 from pyg_darec.nn.functional import normalize
 

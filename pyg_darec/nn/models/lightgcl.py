@@ -1,11 +1,11 @@
-from typing import Literal, get_args
+from typing import Literal
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from pyg_darec.changes import is_trained, version_of
-from pyg_darec.checks import check_count
+from pyg_darec.checks import check_choice, check_count
 from pyg_darec.graph import (
     Batch,
     BipartiteGraph,
@@ -133,16 +133,8 @@ class LightGCL(LayerContrastLightGCN):
             reg,
         )
         check_count(num_layers=num_layers, rank=rank)
-        if contrast_on not in get_args(Contrast):
-            raise ValueError(
-                f"'contrast_on' needs to be one of {get_args(Contrast)} "
-                f"(got '{contrast_on}')"
-            )
-        if similarity not in get_args(Similarity):
-            raise ValueError(
-                f"'similarity' needs to be one of {get_args(Similarity)} "
-                f"(got '{similarity}')"
-            )
+        check_choice('contrast_on', contrast_on, Contrast)
+        check_choice('similarity', similarity, Similarity)
         self.rank = rank
         self.contrast_on = contrast_on
         self.similarity = similarity

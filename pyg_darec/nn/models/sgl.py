@@ -1,8 +1,9 @@
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from pyg_darec.checks import check_choice
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.models.base import Penalty, View
 from pyg_darec.nn.models.contrast import (
@@ -90,11 +91,7 @@ class SGL(ContrastiveLightGCN):
             reg_weight=reg_weight,
             reg=reg,
         )
-        if augmentation not in get_args(Augmentation):
-            raise ValueError(
-                f"'augmentation' needs to be one of {get_args(Augmentation)} "
-                f"(got '{augmentation}')"
-            )
+        check_choice('augmentation', augmentation, Augmentation)
         if not 0 <= drop_ratio < 1:
             raise ValueError(
                 f"'drop_ratio' needs to be in [0, 1) (got {drop_ratio})"

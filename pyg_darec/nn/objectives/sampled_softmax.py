@@ -1,10 +1,10 @@
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from pyg_darec.checks import check_positive
+from pyg_darec.checks import check_choice, check_positive
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.functional import softmax_loss
 from pyg_darec.nn.functional.ranking import Similarity
@@ -62,14 +62,8 @@ class SampledSoftmax(Objective):
 
     def __post_init__(self) -> None:
         check_positive(temperature=self.temperature)
-        for name, choice, choices in (
-            ('similarity', self.similarity, get_args(Similarity)),
-            ('negatives', self.negatives, get_args(Negatives)),
-        ):
-            if choice not in choices:
-                raise ValueError(
-                    f"'{name}' needs to be one of {choices} (got '{choice}')"
-                )
+        check_choice('similarity', self.similarity, Similarity)
+        check_choice('negatives', self.negatives, Negatives)
 
     def __call__(
         self, graph: BipartiteGraph, user: Tensor, item: Tensor, batch: Batch
