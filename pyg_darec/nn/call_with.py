@@ -32,8 +32,7 @@ def call_with(
         made.find_places(tables)
     renamed: dict[str, Tensor] = {}
     for name, value in tables.items():
-        if made.is_sparse[name]:
-            value = _dense_gradient(value)
+        value = _dense_gradient(value)
         renamed |= dict.fromkeys(made.places[name], value)
     # What is tied is in there. Asked to tie, it would take every path to a
     # module for another place, and put back what it had put there itself.
@@ -49,7 +48,6 @@ class _Caller(Module):
         super().__init__()
         self.model = model
         self.places: dict[str, list[str]] = {}
-        self.is_sparse: dict[str, bool] = {}  # the gradient of these
         self.find_places(model.embedding_names())
 
     def find_places(self, names: Iterable[str]) -> None:
@@ -57,17 +55,14 @@ class _Caller(Module):
         modules = list(self.named_modules())
         for name in names:
             value = attrgetter(name)(self.model)
-            found = {
-                f'{path}.{key}': module
+            found = [
+                f'{path}.{key}'
                 for path, module in modules
                 for key, own in module._parameters.items()
                 if own is value
-            }
+            ]
             # What is computed of other parameters is none itself.
-            self.places[name] = list(found) or [f'model.{name}']
-            self.is_sparse[name] = any(
-                getattr(module, 'sparse', False) for module in found.values()
-            )
+            self.places[name] = found or [f'model.{name}']
 
     def forward(self, method: str, *args: Any) -> Any:
         return getattr(self.model, method)(*args)
@@ -96,7 +91,7 @@ def _dense_gradient(x: Tensor) -> Tensor:
 class _DenseGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        return x.view_as(x)
+        return x.detach()  # no view, which a model could not write to
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:

@@ -637,3 +637,26 @@ def test_reverse_relation_of_another_name(name: str) -> None:
     texts = [str(w.message) for w in caught if 'in reverse' in str(w.message)]
     assert len(texts) == (name != 'rev_rates')
     assert all("('item', 'rated_by', 'user')" in text for text in texts)
+
+
+class SparseLookup(Module):
+    """Has sparse gradients without a module that says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.user, self.item = Embedding(30, 8), Embedding(20, 8)
+
+    def forward(self, data):
+        return tuple(
+            torch.nn.functional.embedding(
+                torch.arange(len(table.weight)), table.weight, sparse=True
+            )
+            for table in (self.user, self.item)
+        )
+
+
+def test_sparse_lookups_without_a_sparse_module() -> None:
+    data = random_data()
+    model = DaRecAlign(SparseLookup(), 12)
+    model.loss(data, random_batch(data))[0].backward()
+    assert model.model.model.user.weight.grad.layout == torch.strided
