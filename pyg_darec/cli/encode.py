@@ -81,11 +81,11 @@ def encode(
             )
         for node_type in ('user', 'item'):
             graph[node_type].pop('llm_x', None)
-        folders = embedding_folders(data)
-        places = {}
-        for folder in folders.values():
-            _recover(folder.resolve())
-        for node_type, folder in folders.items():
+        folders, places = embedding_folders(data), {}
+        targets = {t: folder.resolve() for t, folder in folders.items()}
+        for target in targets.values():
+            _recover(target)
+        for node_type, target in targets.items():
             arguments = {
                 'texts': graph[node_type].profile,
                 'encoder': chosen,
@@ -98,10 +98,10 @@ def encode(
                 'devices': devices,
                 'precision': precision,
             }
-            places[node_type] = _encode(folder.resolve(), arguments, overwrite)
+            places[node_type] = _encode(target, arguments, overwrite)
         # Only now, so that nothing is lost if one of them fails.
         for node_type, place in places.items():
-            _move(place, folders[node_type].resolve())
+            _move(place, targets[node_type])
             say(EmbeddingStore(folders[node_type]))
         graph = AttachProfileEmbeddings(folders)(graph)
         save_data(graph, data, embeddings=folders)

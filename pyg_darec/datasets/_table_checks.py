@@ -102,20 +102,22 @@ def _to_other_dates(values: Any, name: str) -> Any:
     """
     import pandas as pd
 
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # of options that a user has not
-        first = pd.to_datetime(values, utc=True, errors='coerce')
+    def read(dayfirst: bool) -> Any:
+        with warnings.catch_warnings():
+            # Of options that a user has not, and of a day that is no month.
+            warnings.simplefilter('ignore')
+            return pd.to_datetime(
+                values, utc=True, errors='coerce', dayfirst=dayfirst
+            )
+
+    first = read(dayfirst=False)
     try:
         is_short = values.str.fullmatch(_SHORT).all()
     except AttributeError:
         is_short = False  # no column of texts
     if not is_short:
         return first
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # of a day that is no month
-        second = pd.to_datetime(
-            values, utc=True, errors='coerce', dayfirst=True
-        )
+    second = read(dayfirst=True)
     if first.isna().any():
         return second
     differs = np.flatnonzero(first != second)

@@ -1,17 +1,14 @@
 """The training loop."""
 
-import copy
 import math
 import os
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from typing import Any
 
 import torch
 from lightning_fabric.loggers.logger import Logger
-from torch import Tensor
 from torch.nn import Module
 from torch_geometric.data import HeteroData
 from tqdm.auto import tqdm
@@ -57,7 +54,7 @@ from pyg_darec.train.validation import (
     observe,
     validate,
 )
-from pyg_darec.train.weights import WEIGHTS, save_model
+from pyg_darec.train.weights import WEIGHTS, save_model, snapshot
 
 
 @torch.inference_mode(False)
@@ -223,7 +220,7 @@ def fit(
         module = fabric.setup_module(compile_loss(TrainingLoss(net), compile))
         optimizers = make_optimizers(model, optimizer, lr, weight_decay)
         steppers = [fabric.setup_optimizers(o) for o in optimizers]
-        result, best = FitResult([], monitor), _snapshot(model)
+        result, best = FitResult([], monitor), snapshot(model)
 
         checkpoint = None
         if folder is not None:
@@ -276,7 +273,7 @@ def fit(
                 row |= observe(watch, row)
             result = FitResult([*result.history, row], monitor)
             if pause and result.best_epoch == epoch:
-                best = _snapshot(model)
+                best = snapshot(model)
             if pause and checkpoint is not None and rank == 0:
                 checkpoint.save(model, optimizers, best, result.history)
             logs.log(row)
@@ -294,12 +291,3 @@ def fit(
         if folder is not None and rank == 0:
             save_model(model, folder / WEIGHTS)
     return result
-
-
-def _snapshot(model: Module) -> dict[str, Any]:
-    return {
-        key: value.detach().clone()
-        if isinstance(value, Tensor)
-        else copy.deepcopy(value)  # of 'get_extra_state'
-        for key, value in model.state_dict().items()
-    }

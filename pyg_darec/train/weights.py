@@ -1,8 +1,10 @@
 """The weights of a model as a file."""
 
+import copy
 import os
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from torch import Tensor
 from torch.nn import Module
 
 from pyg_darec.train.tensor_file import (
@@ -50,3 +52,13 @@ def load_model(model: ModelT, path: str | os.PathLike[str]) -> ModelT:
     check_state(model, state, path)
     model.load_state_dict(state)
     return model
+
+
+def snapshot(model: Module) -> dict[str, Any]:
+    r"""The state of a model now, which training leaves as it is."""
+    return {
+        key: value.detach().clone()
+        if isinstance(value, Tensor)
+        else copy.deepcopy(value)  # of 'get_extra_state'
+        for key, value in model.state_dict().items()
+    }

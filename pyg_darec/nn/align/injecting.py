@@ -148,13 +148,12 @@ class InjectingAligner(Aligner):
             tables = input_tables(self.model, graph)
         if injection.is_at_input is (tables is None):
             raise self._moved(graph, tables is not None)
+        found = None if tables is None else (graph, tables)
         if not is_compiled:
-            injection.is_at_input = tables is not None
-        if tables is None:
-            return None
-        if not is_compiled:
-            _WHOLE[self] = graph
-        return graph, tables
+            injection.is_at_input = found is not None
+            if found is not None:
+                _WHOLE[self] = graph
+        return found
 
     def _moved(self, graph: BipartiteGraph, to_input: bool) -> ValueError:
         """What profiles say cannot move from input to output, or back."""
