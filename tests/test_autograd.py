@@ -14,6 +14,7 @@ from pyg_darec.nn.functional import (
     info_nce,
     log_partition,
     softmax_loss,
+    symmetric_info_nce,
     uniformity,
 )
 from pyg_darec.nn.functional.edge_attention import edge_attention
@@ -40,6 +41,7 @@ def symmetric(x: Tensor) -> Tensor:
 FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     'info_nce': lambda x, y: info_nce(x, x.detach(), y, 0.5),
     'log_partition': log_partition,
+    'symmetric_info_nce': lambda x, y: symmetric_info_nce(x, y, 0.5),
     'uniformity': lambda x, y: uniformity(x) + uniformity(y),
     'softmax_loss': lambda x, y: softmax_loss(
         x, y, (PAIRS[0], PAIRS[1], PAIRS[0]), PAIRS[1]

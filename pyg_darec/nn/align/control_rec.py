@@ -6,7 +6,7 @@ from pyg_darec.checks import check_positive, check_weight
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.encoder import Encoder
-from pyg_darec.nn.functional import info_nce
+from pyg_darec.nn.functional import symmetric_info_nce
 from pyg_darec.nn.models.embed_source import Embed
 
 
@@ -102,25 +102,18 @@ class ControlRecAlign(Aligner):
     def align(
         self, graph: BipartiteGraph, batch: Batch, user: Tensor, item: Tensor
     ) -> dict[str, Tensor]:
-        u, u_count = batch[0].unique(return_counts=True)
-        p, p_of, p_count = batch[1].unique(
-            return_inverse=True, return_counts=True
-        )
+        u, u_of = batch[0].unique(return_inverse=True)
+        p, p_of = batch[1].unique(return_inverse=True)
         i = torch.cat(batch[1:]).unique() if self.desc_weight != 0 else p
         text = self._describe(graph, 'item', i, item)
         terms = {}
         if self.desc_weight != 0:
             own = self._describe(graph, 'user', u, user)
-            loss = self._match_rows(user[u], own)
-            loss = loss + self._match_rows(item[i], text)
+            loss = self._match(user[u], own) + self._match(item[i], text)
             terms['desc'] = self.weight * self.desc_weight * loss
         if self.next_weight != 0:
-            text, tau = text[torch.searchsorted(i, p)], self.temperature
-            x, y = user[batch[0]], text[p_of]
-            # Candidates that occur several times are compared once.
-            loss = info_nce(x, y, text, tau, multiplicity=p_count)
-            loss = loss + info_nce(y, x, user[u], tau, multiplicity=u_count)
-            loss = loss / (2 * max(x.size(0), 1))
+            text = text[torch.searchsorted(i, p)]
+            loss = self._match(user[u], text, (u_of, p_of))
             terms['next'] = self.weight * self.next_weight * loss
         return terms
 
@@ -131,10 +124,15 @@ class ControlRecAlign(Aligner):
         out: Tensor = self.encoder(profile, cf.size(1))
         return out
 
-    def _match_rows(self, x: Tensor, y: Tensor) -> Tensor:
-        loss = info_nce(x, y, y, self.temperature)
-        loss = loss + info_nce(y, x, x, self.temperature)
-        return loss / (2 * max(x.size(0), 1))
+    def _match(
+        self,
+        x: Tensor,
+        y: Tensor,
+        pairs: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        loss = symmetric_info_nce(x, y, self.temperature, pairs)
+        num_pairs = x.size(0) if pairs is None else pairs[0].size(0)
+        return loss / (2 * max(num_pairs, 1))
 
     def __repr__(self) -> str:
         return (

@@ -1,11 +1,12 @@
 """Losses as pure functions: one equation, one function."""
 
 from pyg_darec.nn.functional.collapse import effective_rank, mean_cosine
-from pyg_darec.nn.functional.contrast import info_nce, log_partition
+from pyg_darec.nn.functional.contrast import info_nce, symmetric_info_nce
 from pyg_darec.nn.functional.kmeans import cluster_means, kmeans, lloyd
 from pyg_darec.nn.functional.kriging import Kriging, regression_kriging
 from pyg_darec.nn.functional.neighbors import nearest_neighbors
 from pyg_darec.nn.functional.normalize import normalize, unit_rows
+from pyg_darec.nn.functional.partition import log_partition
 from pyg_darec.nn.functional.ranking import (
     bce_loss,
     bpr_loss,
@@ -45,6 +46,7 @@ __all__ = [
     'regression_kriging',
     'ridge_regression',
     'softmax_loss',
+    'symmetric_info_nce',
     'uniformity',
     'unit_rows',
 ]

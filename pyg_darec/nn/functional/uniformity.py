@@ -1,4 +1,4 @@
-"""Uniformity: like the terms in ``contrast``, from a matrix of all pairs that
+"""Uniformity: like the terms in ``partition``, from a matrix of all pairs that
 is visited in blocks and never kept.
 """
 

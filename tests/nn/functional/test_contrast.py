@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from pyg_darec.nn.functional import (
     blocks,
     info_nce,
     log_partition,
+    symmetric_info_nce,
     uniformity,
 )
 
@@ -24,6 +26,14 @@ def info_nce_reference(a, p, c, tau, w, m):  # type: ignore[no-untyped-def]
         others = (m * (cosine(a[i : i + 1], c)[0] / tau).exp()).sum()
         total = total - w[i] * torch.log(positive.exp() / others)
     return total
+
+
+def symmetric_reference(x, y, tau, pairs):  # type: ignore[no-untyped-def]
+    """Every pair on its own, repeated ones included."""
+    x, y = x[pairs[0]], y[pairs[1]]
+    ones = torch.ones(len(x))
+    there = info_nce_reference(x, y, y, tau, ones, ones)
+    return there + info_nce_reference(y, x, x, tau, ones, ones)
 
 
 def uniformity_reference(x: Tensor, t: float) -> Tensor:
@@ -63,6 +73,22 @@ def test_info_nce_equals_the_formula(tau: float) -> None:
     expected = info_nce_reference(a, p, c, tau, ones, ones)
     assert torch.allclose(info_nce(a, p, c, tau), expected)
     assert gradcheck(lambda *x: info_nce(*x, tau, w, m), (a, p, c))
+
+
+@pytest.mark.parametrize('tau', [0.02, 0.1, 1.0])
+@pytest.mark.usefixtures('block')
+def test_symmetric_info_nce_equals_the_formula(tau: float) -> None:
+    x, y, c = inputs()
+    same = torch.arange(5), torch.arange(5)
+    expected = symmetric_reference(x, y, tau, same)
+    assert torch.allclose(symmetric_info_nce(x, y, tau), expected)
+    assert gradcheck(lambda *x: symmetric_info_nce(*x, tau), (x, y))
+    pairs = torch.tensor([[0, 1, 2, 3, 4, 0, 0, 1], [6, 5, 4, 3, 2, 1, 0, 5]])
+    row, col = pairs
+    expected = symmetric_reference(x, c, tau, pairs)
+    loss = symmetric_info_nce(x, c, tau, (row, col))
+    assert torch.allclose(loss, expected)
+    assert gradcheck(lambda *x: symmetric_info_nce(*x, tau, (row, col)), (x, c))
 
 
 @pytest.mark.usefixtures('block')
@@ -120,7 +146,8 @@ def test_stays_finite(tau: float, dtype: torch.dtype) -> None:
     x[0], x[1] = 0, x[2]  # a zero row and a duplicate
     x = x.to(dtype).requires_grad_()
     y = torch.randn(6, 4).to(dtype)
-    for loss in (info_nce(x, y, y, tau), uniformity(x)):
+    losses = info_nce(x, y, y, tau), symmetric_info_nce(x, y, tau)
+    for loss in (*losses, uniformity(x)):
         assert loss.isfinite()
         (grad,) = torch.autograd.grad(loss, x)
         assert grad.isfinite().all()
@@ -128,15 +155,22 @@ def test_stays_finite(tau: float, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize(('tau', 'rtol'), [(0.1, 0.01), (1e-3, 0.0)])
-def test_bfloat16_autocast(tau: float, rtol: float) -> None:
+@pytest.mark.parametrize(
+    'function',
+    [lambda x, y, tau: info_nce(x, y, y, tau), symmetric_info_nce],
+    ids=['one way', 'both ways'],
+)
+def test_bfloat16_autocast(
+    function: Callable[..., Tensor], tau: float, rtol: float
+) -> None:
     """In bfloat16 where it is accurate enough, in float32 where not."""
     torch.manual_seed(0)
     x = torch.randn(50, 8, requires_grad=True)
     y = torch.randn(50, 8)
-    exact = info_nce(x, y, y, tau)
+    exact = function(x, y, tau)
     (exact_grad,) = torch.autograd.grad(exact, x)
     with torch.autocast('cpu', dtype=torch.bfloat16):
-        loss = info_nce(x, y, y, tau)
+        loss = function(x, y, tau)
     (grad,) = torch.autograd.grad(loss, x)
     assert loss.dtype == grad.dtype == torch.float32
     assert torch.allclose(loss, exact, rtol=rtol)
@@ -147,14 +181,23 @@ def test_bfloat16_autocast(tau: float, rtol: float) -> None:
 def test_empty_and_bad_input() -> None:
     empty = torch.empty(0, 3, requires_grad=True)
     assert info_nce(empty, empty, torch.randn(4, 3), 0.2) == 0
+    assert symmetric_info_nce(empty, empty, 0.2) == 0
+    none = torch.empty(2, 0, dtype=torch.long).unbind()
+    assert symmetric_info_nce(torch.randn(4, 3), empty, 0.2, none) == 0
     with pytest.raises(ValueError, match="'temperature'"):
         info_nce(*inputs(), 0.0)
+    with pytest.raises(ValueError, match="'temperature'"):
+        symmetric_info_nce(*inputs()[:2], 0.0)
 
 
 def test_nothing_is_repeated() -> None:
     x, one = torch.ones(3, 2), torch.ones(1)
     with pytest.raises(ValueError, match=r"'positive' .*3, 2.*\(1, 2\)\)"):
         info_nce(x, x[:1], x, 0.1)
+    with pytest.raises(ValueError, match=r"'y' .*3, 2.*\(1, 2\)\)"):
+        symmetric_info_nce(x, x[:1], 0.1)
+    with pytest.raises(ValueError, match=r"'pairs' .*\(3,\).*\(1,\)\)"):
+        symmetric_info_nce(x, x, 0.1, (torch.arange(3), torch.zeros(1).long()))
     for name in ('weight', 'multiplicity'):
         with pytest.raises(ValueError, match=rf"'{name}' .*\(3,\).*\(1,\)\)"):
             info_nce(x, x, x, 0.1, **{name: one})
@@ -173,5 +216,6 @@ def test_no_square_matrix_is_kept() -> None:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
-        (uniformity(x) + info_nce(x, x, x, 0.2)).backward()
+        losses = uniformity(x), info_nce(x, x, x, 0.2)
+        (sum(losses) + symmetric_info_nce(x, x, 0.2)).backward()
     assert largest <= x.numel()
