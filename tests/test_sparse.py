@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from pyg_darec import sparse
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.sparse import CSR, Propagate
 
@@ -37,10 +38,15 @@ def parts(request):
     return weight, to_user.weighted(weight), to_item.weighted(weight)
 
 
-def test_operators(parts):
+# Of sparse products and of embedding bags, with and without a vector's rest.
+WIDTHS = pytest.mark.parametrize('width', [0, 1, 15, 16, 33])
+
+
+@WIDTHS
+def test_operators(parts, width):
     """PyTorch's own checks of what compilers rely on."""
     weight, to_user, to_item = parts
-    user, item = (torch.rand(n, 3, dtype=weight.dtype) for n in (4, 5))
+    user, item = (torch.rand(n, width, dtype=weight.dtype) for n in (4, 5))
     ops, check = torch.ops.pyg_darec, torch.library.opcheck
     check(ops.propagate.default, (user, item, to_user, to_item))
     check(ops.edge_dots.default, (user, item, to_user))
@@ -49,11 +55,12 @@ def test_operators(parts):
     check(ops.propagate.default, (user, item, to_user, to_item))
 
 
-def test_propagate(parts):
+@WIDTHS
+def test_propagate(parts, width):
     weight, to_user, to_item = parts
     dense = torch.zeros(4, 5, dtype=weight.dtype)
     dense[[0, 0, 2, 3], [1, 3, 0, 1]] = weight
-    leaves = [torch.rand(n, 3, dtype=weight.dtype) for n in (4, 5)]
+    leaves = [torch.rand(n, width, dtype=weight.dtype) for n in (4, 5)]
     leaves = [x.requires_grad_() for x in (*leaves, weight)]
     out = Propagate.apply(*leaves, *to_user, *to_item)
     plain = [x.detach().clone().requires_grad_() for x in leaves]
@@ -67,6 +74,33 @@ def test_propagate(parts):
     torch.testing.assert_close(out, expected)
     for a, b in zip(leaves, plain, strict=True):
         torch.testing.assert_close(a.grad, b.grad)
+
+
+@pytest.mark.parametrize('autocast', [False, True])
+@pytest.mark.parametrize('width', [16, 32, 100])
+def test_bags_equal_sparse_products(monkeypatch, width, autocast):
+    """In power-law graphs, whose rows have no edges or thousands."""
+    torch.manual_seed(0)
+    row, col = (torch.rand(2, 20_000) ** 3 * 500).long()
+    weight = torch.randn(20_000)
+    matrices = (
+        CSR.from_edges(row, col, (600, 500)).weighted(weight),
+        CSR.from_edges(col, row, (500, 600)).weighted(weight),
+    )
+    user, item = torch.randn(600, width), torch.randn(width, 500).t()
+    product = torch.ops.pyg_darec.propagate.default
+    with torch.autocast('cpu', torch.bfloat16, enabled=autocast):
+        assert sparse._are_bags(matrices[0], item)
+        bags = product(user, item, *matrices)
+        monkeypatch.setattr(sparse, '_MIN_BAG_WIDTH', width + 1)
+        plain = product(user, item, *matrices)
+    torch.testing.assert_close(bags, plain, rtol=1e-5, atol=1e-4)
+
+
+def test_a_bag_of_what_is_not_there():
+    ptr, col = torch.tensor([[0, 1], [3, 0]], dtype=torch.int32)
+    with pytest.raises(RuntimeError, match='valid range'):
+        sparse._matmul((ptr, col[:1], torch.ones(1)), torch.ones(3, 16))
 
 
 def test_weights_of_inference_mode_can_be_trained_on():
