@@ -108,7 +108,7 @@ class BipartiteGraph:
         """Whether the weights are others than degrees give."""
 
         self._cache: dict[torch.dtype, tuple[int, tuple[Tensor, ...]]] = {}
-        self._moved: dict[torch.device, BipartiteGraph] = {}
+        self._moved: dict[torch.device, tuple[Any, ...]] = {}
         self._matrices(self.weight.dtype)  # before a CUDA graph owns them
 
     @classmethod
@@ -258,15 +258,22 @@ class BipartiteGraph:
         return self.with_weight(self.weight * keep)
 
     def to(self, device: torch.device | str) -> 'BipartiteGraph':
-        r"""The graph on another device, the same one at every call; itself
-        where it is there already.
+        r"""The graph on another device, the same one at every call unless
+        weights or profiles changed; itself where it is there already.
         """
         device = torch.device(device)
         if self.device == device:
             return self
-        if device not in self._moved:
-            self._moved[device] = self._copy_to(device)
-        return self._moved[device]
+        # What is not made by the graph itself may be replaced or changed.
+        others = [self.weight, *self.llm_x.values()]
+        key = [(id(x), version_of(x)) for x in others], list(self.llm_x)
+        known = self._moved.get(device)
+        if known is None or known[0] != key:
+            # Holding them keeps their ids from being given to others.
+            known = key, others, self._copy_to(device)
+            self._moved[device] = known
+        out: BipartiteGraph = known[2]
+        return out
 
     def _copy_to(self, device: torch.device) -> 'BipartiteGraph':
         out = copy.copy(self)

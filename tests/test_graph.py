@@ -257,6 +257,19 @@ def test_to() -> None:
     assert graph.source['user'].llm_x.device.type == 'cpu'
 
 
+def test_moved_profiles_that_changed() -> None:
+    graph = BipartiteGraph.from_data(random_data())
+    moved = graph.to('meta')
+    graph.llm_x['user'].mul_(2)
+    changed = graph.to('meta')
+    assert changed is not moved
+    graph.llm_x['user'] = torch.randn(30, 5)
+    assert graph.to('meta').llm_x['user'].size(1) == 5
+    graph.weight.mul_(2)
+    assert graph.to('meta') is not changed
+    assert graph.to('meta') is graph.to('meta')
+
+
 def test_matrices_are_there_before_the_first_step() -> None:
     """A step that runs as a CUDA graph would write over those of its own."""
     graph = make(3, 4, 9)

@@ -17,7 +17,7 @@ def info(folder: Path | None = None) -> None:
     """Print versions, or what a data folder or run folder holds.
 
     Args:
-        folder: a data folder or a run folder
+        folder: a data folder or a run folder; versions if left out
     """
     if folder is None:
         say(f'pyg-darec {__version__}', f'Python {platform.python_version()}')

@@ -160,14 +160,14 @@ class Recommender(Module, ABC):
                 index tensors :math:`(B)`. An empty batch rewards nothing.
 
         Raises:
-            ValueError: If the three tensors differ in length or hold no
-                indices.
+            ValueError: If the three tensors differ in length, are no vectors
+                or hold no indices.
         """
-        if len({index.numel() for index in batch}) != 1 or len(batch) != 3:
-            sizes = [index.numel() for index in batch]
+        shapes = [tuple(index.shape) for index in batch]
+        if len(shapes) != 3 or shapes != [(batch[0].numel(),)] * 3:
             raise ValueError(
                 "'batch' needs three index tensors of equal length: users, "
-                f'positive items, negative items (got lengths {sizes})'
+                f'positive items, negative items (got shapes {shapes})'
             )
         for index in batch:
             if index.is_floating_point() or index.dtype == torch.bool:

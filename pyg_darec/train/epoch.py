@@ -1,5 +1,6 @@
 """One pass over the training interactions."""
 
+import time
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any, cast
@@ -20,17 +21,18 @@ def train_epoch(
     loader: PairLoader,
     epoch: int,
 ) -> dict[str, float]:
-    r"""Trains on every batch of :obj:`loader` once and returns the means of
-    the loss and its terms over all interactions. :obj:`module` is a
+    r"""Trains on every batch of :obj:`loader` once and returns the
+    :obj:`'epoch'`, the means of the loss and its terms over all interactions,
+    and the :obj:`'seconds'` that it took. :obj:`module` is a
     :class:`~pyg_darec.train.training_loss.TrainingLoss`, set up by
     :obj:`fabric`.
 
-    Nothing is read from the device before the end of the epoch, so that it
-    never waits for Python.
+    What is logged is read from the device at the end of the epoch only.
 
     Raises:
         FloatingPointError: If a loss is not finite.
     """
+    start = time.perf_counter()
     module.train()
     renew = getattr(module.module.model, 'renew', None)
     rows: list[Tensor] = []
@@ -60,7 +62,9 @@ def train_epoch(
         row[[columns.index(name) for name in own]] = part
     _check_finite(table, columns, epoch)
     weight = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
-    return dict(zip(columns, (weight @ table).tolist(), strict=True))
+    row_of_epoch = dict(zip(columns, (weight @ table).tolist(), strict=True))
+    seconds = time.perf_counter() - start
+    return {'epoch': epoch, **row_of_epoch, 'seconds': seconds}
 
 
 def _check_finite(table: Tensor, names: list[str], epoch: int) -> None:

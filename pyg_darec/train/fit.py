@@ -2,7 +2,6 @@
 
 import math
 import os
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -94,7 +93,8 @@ def fit(
     gradients are on: it trains where they are off as well.
 
     Without validation interactions in :obj:`data`, all :obj:`epochs` are
-    trained and the last weights are kept.
+    trained and the last weights are kept. If it is interrupted from the
+    keyboard, the model has the best weights so far, too.
 
     Args:
         model (torch.nn.Module): A backbone, an aligner, or any module that
@@ -128,9 +128,9 @@ def fit(
             get better; where an epoch has few steps, :obj:`patience` alone
             does not outlast that. (default: :obj:`1000`)
         monitor (str, optional): The validation metric that is the higher the
-            better, as :func:`~pyg_darec.metrics.evaluate` names it.
-            (default: :obj:`'Recall@20'`, or half of the items where there
-            are fewer than 40)
+            better, as :func:`~pyg_darec.metrics.evaluate` names it
+            (coverage is none). (default: :obj:`'Recall@20'`, or half of the
+            items where there are fewer than 40)
         negatives (str, optional): Where negative items come from:
             :obj:`'uniform'`, :obj:`'popularity'` or :obj:`'in_batch'`, see
             :class:`~pyg_darec.loader.PairLoader`.
@@ -252,33 +252,40 @@ def fit(
             'Training',
             disable=rank != 0 or not progress,
         )
-        for epoch in bar:
-            # After an evaluation alone: what follows one is not saved.
-            done = result.history and monitor in result.history[-1]
-            is_stale = patience is not None and result.num_stale >= patience
-            if done and is_stale and (epoch - 1) * len(loader) >= min_steps:
-                break
-            seed_all(device, seed, epoch, rank)
-            loader.epoch = epoch
-            start = time.perf_counter()
-            row: dict[str, float] = {'epoch': epoch}
-            row |= train_epoch(fabric, module, steppers, graph, loader, epoch)
-            row['seconds'] = time.perf_counter() - start
-            pause = epoch % eval_every == 0 or epoch == epochs
-            if pause:
-                check_weights(model, epoch)
-            if pause and monitor is not None and net.is_ready(epoch):
-                row |= validate(net, graph, monitor)
-            if pause and watch is not None:
-                row |= observe(watch, row)
-            result = FitResult([*result.history, row], monitor)
-            if pause and result.best_epoch == epoch:
-                best = snapshot(model)
-            if pause and checkpoint is not None and rank == 0:
-                checkpoint.save(model, optimizers, best, result.history)
-            logs.log(row)
-            best_value = result.best_metrics.get(str(monitor), math.nan)
-            bar.set_postfix(refresh=False, loss=row['loss'], best=best_value)
+        try:
+            for epoch in bar:
+                # After an evaluation alone: what follows one is not saved.
+                done = result.history and monitor in result.history[-1]
+                is_stale = patience is not None and result.num_stale >= patience
+                if done and is_stale and (epoch - 1) * len(loader) >= min_steps:
+                    break
+                seed_all(device, seed, epoch, rank)
+                loader.epoch = epoch
+                row = train_epoch(
+                    fabric, module, steppers, graph, loader, epoch
+                )
+                pause = epoch % eval_every == 0 or epoch == epochs
+                if pause:
+                    check_weights(model, epoch)
+                if pause and monitor is not None and net.is_ready(epoch):
+                    row |= validate(net, graph, monitor)
+                if pause and watch is not None:
+                    row |= observe(watch, row)
+                result = FitResult([*result.history, row], monitor)
+                if pause and result.best_epoch == epoch:
+                    best = snapshot(model)
+                if pause and checkpoint is not None and rank == 0:
+                    checkpoint.save(model, optimizers, best, result.history)
+                logs.log(row)
+                best_value = result.best_metrics.get(str(monitor), math.nan)
+                bar.set_postfix(
+                    refresh=False, loss=row['loss'], best=best_value
+                )
+        except KeyboardInterrupt:
+            if result.evaluations:
+                model.load_state_dict(best)
+            net.eval()
+            raise
 
         if not net.is_ready(len(result.history)):
             warnings.warn(

@@ -9,6 +9,7 @@ from torch.nn.parameter import is_lazy
 
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.loader import PairLoader
+from pyg_darec.modes import keeping_buffers
 from pyg_darec.nn.recommender import Recommender
 
 
@@ -22,25 +23,17 @@ def materialize(model: Any, graph: BipartiteGraph, loader: PairLoader) -> None:
     """
     if not _lazy_names(model):
         return
-    buffers = {
-        name: buffer.clone()
-        for name, buffer in model.named_buffers()
-        if not is_lazy(buffer)
-    }
     # In training mode, as the loss may use parts that scoring does not.
     model.train()
     if hasattr(model, 'renew'):
         model.renew(graph, 1, 0)
     batch = next(iter(loader))
-    with torch.no_grad():
+    # This was no step of training: running statistics do not count it.
+    with torch.no_grad(), keeping_buffers(model):
         for part in _layers(model):
             # The first epochs may leave out the loss of what is wrapped.
             if _lazy_names(model):
                 part.loss(graph, batch)
-        # This was no step of training: running statistics do not count it.
-        for name, buffer in model.named_buffers():
-            if name in buffers:
-                buffer.copy_(buffers[name])
     if names := _lazy_names(model):
         raise ValueError(
             f"'{type(model).__name__}' has lazily initialised parameters "

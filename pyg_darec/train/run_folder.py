@@ -21,7 +21,6 @@ from pyg_darec.as_graph import as_graph
 from pyg_darec.datasets.folder import load_data
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.io import atomic_write
-from pyg_darec.io.folder import MANIFEST
 from pyg_darec.nn.build import build_model
 from pyg_darec.nn.recommender import Recommender
 from pyg_darec.retrieval.nodes import node_ids
@@ -89,12 +88,12 @@ def _check_ours(folder: Path) -> None:
         read_config(folder)  # of a run that ended before its first checkpoint
         read_metrics(folder)
         return
-    for name in (MANIFEST, CONFIG, DATA, METRICS):
-        if (folder / name).exists():
-            raise ValueError(
-                f"'{folder}' holds other files; choose a new or an empty "
-                f"folder for the run (got a '{name}' in it)"
-            )
+    others = sorted(folder.glob('[!.]*'))  # no lock
+    if others:
+        raise ValueError(
+            f"'{folder}' holds other files; choose a new or an empty folder "
+            f"for the run (got a '{others[0].name}' in it)"
+        )
 
 
 def update_run(folder: Folder, config: Mapping[str, Any]) -> None:

@@ -19,6 +19,6 @@ def test_means_count_every_interaction_once(graph, tiny):
     means = train_epoch(fabric, module, [optimizer], graph, loader, epoch=1)
     batch = next(iter(PairLoader(graph, batch_size=10_000)))
     loss, terms = model.loss(graph, batch)
-    assert means.keys() == {'loss', 'bpr', 'reg'}
+    assert means.keys() == {'epoch', 'loss', 'bpr', 'reg', 'seconds'}
     assert means['loss'] == pytest.approx(loss.item(), rel=1e-5)
     assert means['bpr'] == pytest.approx(terms['bpr'].item(), rel=1e-5)

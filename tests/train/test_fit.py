@@ -407,3 +407,29 @@ def test_numbers_of_numpy(tmp_path, graph, tiny):
     lr = float(np.float32(0.01))
     fit(b, graph, 2, batch_size=64, eval_every=1, lr=lr, **QUIET)
     assert equal(weights(a), weights(b))
+
+
+@pytest.mark.parametrize('has_validation', [True, False])
+def test_interrupted_from_the_keyboard(graph, tiny, has_validation):
+    """The model is as good as it was by then."""
+    model = tiny.model()
+    if not has_validation:
+        graph.edge_label_index.pop('val')
+    seen = []
+
+    def interrupt(graph, epoch, step):
+        if epoch == 6 and step == 0:
+            seen.append(weights(model))
+            raise KeyboardInterrupt
+
+    model.renew = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, graph, 9, eval_every=2, lr=0.05, batch_size=50, **QUIET)
+    assert not model.training
+    expected = seen[0]
+    if has_validation:
+        other = tiny.model()
+        fit(other, graph, 4, eval_every=2, lr=0.05, batch_size=50, **QUIET)
+        expected = weights(other)
+        assert not equal(expected, seen[0])
+    assert equal(weights(model), expected)

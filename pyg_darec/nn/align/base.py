@@ -29,7 +29,7 @@ class Aligner(Wrapper):
         model (torch.nn.Module): The model to wrap, whatever
             :func:`~pyg_darec.nn.models.as_recommender` takes.
         llm_dim (int): The width of the profile embeddings.
-        weight (float, optional): The weight of the alignment in the loss.
+        weight (float): The weight of the alignment in the loss.
         reg_weight (float, optional): The weight of an :math:`\ell_2` penalty
             on the aligner's own parameters. The model's own are its own
             matter, so that it is penalised alike with and without

@@ -9,7 +9,7 @@ from pyg_darec.as_graph import as_graph
 from pyg_darec.checks import as_seed, check_count
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.loader import PairLoader
-from pyg_darec.modes import evaluating, keeping_modes
+from pyg_darec.modes import evaluating, keeping_buffers, keeping_modes
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.darec import DaRecAlign
 from pyg_darec.nn.align.nodes import sample_nodes, take_nodes
@@ -92,21 +92,19 @@ class Diagnostics:
         if any(map(is_lazy, self.model.buffers())):
             with evaluating(self.model):  # which sets their sizes
                 self.model.encode(graph)
-        # A step may change some, such as the statistics of a batch norm.
-        buffers = {n: b.clone() for n, b in self.model.named_buffers()}
         devices = [device] if device.type == 'cuda' else []
-        with torch.random.fork_rng(devices=devices), keeping_modes(self.model):
+        with (
+            torch.random.fork_rng(devices=devices),
+            keeping_buffers(self.model),
+            keeping_modes(self.model),
+        ):
             torch.default_generator.manual_seed(self.seed)
             if devices:
                 torch.cuda.manual_seed(self.seed)
-            try:
-                self.model.train()
-                values = self._gradients(graph)
-                self.model.eval()
-                values |= self._parts(graph)
-            finally:
-                for name, buffer in self.model.named_buffers():
-                    buffer.copy_(buffers[name])
+            self.model.train()
+            values = self._gradients(graph)
+            self.model.eval()
+            values |= self._parts(graph)
         return {name: float(value) for name, value in values.items()}
 
     def _gradients(self, graph: BipartiteGraph) -> dict[str, Tensor]:

@@ -37,7 +37,8 @@ class InjectingAligner(Aligner):
     :attr:`objective` applies there. What the loss of the model has beside
     the objective to spread embeddings out
     (:meth:`~pyg_darec.nn.recommender.Recommender.auxiliary`) does so with
-    the model's own: it would take apart what profiles bring together.
+    the model's own: it would take apart what profiles bring together. Where
+    another aligner lies between the two, it sees what was added as well.
 
     A subclass sets :attr:`injection` and implements :meth:`align`, which may
     add terms to the loss, and :meth:`scored`.

@@ -6,14 +6,26 @@ from torch import Tensor
 Pair = tuple[Tensor, Tensor]
 
 
+# With more nodes for each that is drawn, drawing some again is faster than
+# putting all in order.
+_FEW = 32
+
+
 def sample_nodes(num_nodes: int, num_samples: int | None) -> Tensor | None:
-    r"""A sorted random set of nodes, on the host so that nobody waits for a
-    device; :obj:`None`, which means every node, if that is what is asked
-    for or there are no more.
+    r"""A sorted random set of nodes, on the host; :obj:`None`, which means
+    every node, if that is what is asked for or there are no more.
     """
     if num_samples is None or num_samples >= num_nodes:
         return None
-    return torch.randperm(num_nodes)[:num_samples].sort().values
+    if num_nodes <= _FEW * num_samples:
+        return torch.randperm(num_nodes)[:num_samples].sort().values
+    found = torch.empty(0, dtype=torch.long)
+    while found.numel() < num_samples:
+        draws = torch.randint(num_nodes, (num_samples,))
+        found = torch.cat([found, draws]).unique()
+    # All sets of as many are equally likely, and so are parts of them.
+    keep = torch.randperm(found.numel())[:num_samples]
+    return found[keep].sort().values
 
 
 def take_nodes(pair: Pair, index: Tensor | None) -> Tensor:

@@ -20,6 +20,13 @@ from pyg_darec.nn.functional.structure import Matching
 
 Reduction = Literal['mean', 'sum']
 
+_PARTS = (
+    ('cf', 'specific'),
+    ('llm', 'specific'),
+    ('cf', 'shared'),
+    ('llm', 'shared'),
+)
+
 
 class DisentangledStructure(Module):
     r"""The four terms of the `"DaRec: A Disentangled Alignment Framework for
@@ -101,6 +108,9 @@ class DisentangledStructure(Module):
     def terms(self, cf: Tensor, llm: Tensor) -> dict[str, Tensor]:
         r"""The terms between the embeddings of the same nodes."""
         llm, width = llm.to(cf.dtype), cf.size(1)
+        for side, part in _PARTS:  # an optimizer needs to know them all
+            x = cf if side == 'cf' else llm
+            getattr(self, f'{side}_{part}').initialize_parameters(x, width)
         on = {name for name, w in self.term_weights.items() if w != 0}
         terms: dict[str, Tensor] = {}
         if on & {'or', 'uni'}:
@@ -126,11 +136,11 @@ class DisentangledStructure(Module):
         r"""All four parts, of users and of items."""
         width = cf[0].size(1)
         out = {}
-        for side, pair in (('cf', cf), ('llm', llm)):
-            for part in ('specific', 'shared'):
-                encoder = getattr(self, f'{side}_{part}')
-                user, item = (encoder(x.to(cf[0]), width) for x in pair)
-                out[f'{side}_{part}'] = user, item
+        for side, part in _PARTS:
+            encoder = getattr(self, f'{side}_{part}')
+            pair = cf if side == 'cf' else llm
+            user, item = (encoder(x.to(cf[0]), width) for x in pair)
+            out[f'{side}_{part}'] = user, item
         return out
 
     def centers(self, cf: Tensor, llm: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -23,10 +23,11 @@ def blocks(row: Tensor, col: Tensor) -> Iterator[slice]:
         yield slice(start, start + size)
 
 
-def row_blocks(x: Tensor) -> Iterator[slice]:
+def row_blocks(x: Tensor, width: int | None = None) -> Iterator[slice]:
     r"""Slices of the rows of :obj:`x`, for what would otherwise need copies as
-    large as all of it.
+    large as all of it, or :obj:`width` values for each row.
     """
-    size = max(_VALUES // max(x.size(1), 1), 1)
+    width = x.size(1) if width is None else width
+    size = max(_VALUES // max(width, 1), 1)
     for start in range(0, x.size(0), size):
         yield slice(start, start + size)

@@ -3,7 +3,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pyg_darec.nn.functional.blocks import blocks
+from pyg_darec.nn.functional.blocks import row_blocks
 from pyg_darec.nn.functional.normalize import normalize, unit_rows
 from pyg_darec.nn.functional.ridge import LinearMap, ridge_regression
 
@@ -28,12 +28,13 @@ class Kriging(NamedTuple):
         with torch.autocast(x.device.type, enabled=False):
             x = _directions(x.to(self.x), self.center)
             out = self.linear(x)
-            for part in blocks(x, self.x):
-                out[part] += self._local(x[part])
+            num = min(_NEIGHBORS, self.x.size(0))
+            # Of each, cosines with all rows, and copies of the nearest.
+            for part in row_blocks(x, max(self.x.size(0), num * x.size(1))):
+                out[part] += self._local(x[part], num)
         return out
 
-    def _local(self, x: Tensor) -> Tensor:
-        num = min(_NEIGHBORS, self.x.size(0))
+    def _local(self, x: Tensor, num: int) -> Tensor:
         cosine, near = (x @ self.x.t()).topk(num)
         among = self.x[near]
         covariance = _kernel(among @ among.mT)

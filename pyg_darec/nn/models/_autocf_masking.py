@@ -55,7 +55,9 @@ def masked_scene(
     thinned = graph.with_weight(keep.to(graph.weight))
     degree = _neighbor_sum(thinned, graph.weight.new_ones(num))
     norm = (degree[user] * degree[item]).clamp(min=1).rsqrt()
-    encoder = graph.with_weight(norm * keep)
+    encoder = graph.with_weight(graph.weight * keep)
+    if not graph.is_weighted:
+        encoder = graph.with_weight(norm * keep)
 
     draws = torch.randint(num, (int(num * keep_rate),), device=device)
     masked[draws] = True

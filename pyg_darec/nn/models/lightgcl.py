@@ -55,7 +55,7 @@ class LightGCL(LayerContrastLightGCN):
     :math:`\mathbf{a} = \mathbf{e}^{(0)} + \sum_{l \geq 1}
     \mathbf{g}^{(l)}` and :math:`\mathbf{c} = \sum_{l \geq 0}
     \mathbf{e}^{(l)}`, at a fraction :math:`1 / L` of the cost, as in its
-    published code. That has :obj:`similarity='inner'`: inner products for
+    published code. That has :obj:`similarity='dot'`: inner products for
     cosines, where that of a node's two views counts from :math:`-5 \tau` to
     :math:`5 \tau` only. There are no activations, as in that code and unlike
     in the paper.

@@ -12,6 +12,18 @@ def test_sample_nodes() -> None:
         assert sample_nodes(100, num) is None
 
 
+def test_few_of_many_nodes() -> None:
+    """Each is drawn as often as any other, and at most once."""
+    torch.manual_seed(0)
+    draws = [sample_nodes(100, 3) for _ in range(3000)]
+    nodes = torch.stack([x for x in draws if x is not None])
+    assert nodes.shape == (3000, 3)
+    assert (nodes.diff(dim=1) > 0).all()
+    count = nodes.flatten().bincount(minlength=100)
+    # 90 each: chi-square with 99 degrees of freedom.
+    assert ((count - 90).square() / 90).sum() < 160
+
+
 def test_take_nodes() -> None:
     user, item = torch.randn(5, 2), torch.randn(4, 2)
     both = torch.cat([user, item])

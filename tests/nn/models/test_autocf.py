@@ -142,6 +142,16 @@ def test_evaluation_is_of_the_whole_graph() -> None:
     assert terms.keys() == {'rec', 'contrast', 'reg'}
 
 
+def test_edge_weights_count_in_training() -> None:
+    graph, batch = as_graph(random_data()), random_batch(random_data())
+    losses = []
+    for weight in (graph.weight, 3 * graph.weight):
+        model = small_model()
+        torch.manual_seed(5)
+        losses.append(model.loss(graph.with_weight(weight), batch)[0])
+    assert not losses[0].isclose(losses[1])
+
+
 def test_evaluation_follows_the_graph() -> None:
     model = small_model().eval()
     graph, other = as_graph(random_data()), as_graph(random_data(seed=1))
