@@ -133,6 +133,11 @@ class Recommender(Module, ABC):
             step (int): The step within the epoch, from 0.
         """
 
+    @property
+    def has_renew(self) -> bool:
+        r"""Whether :meth:`renew` may do something."""
+        return type(self).renew is not Recommender.renew
+
     def is_ready(self, epoch: int) -> bool:
         r"""Whether the model can be judged after this epoch;
         :func:`~pyg_darec.train.fit` evaluates it only then. Always, by

@@ -131,6 +131,11 @@ class Aligner(Wrapper):
     def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
         self.model.renew(graph, epoch, step)
 
+    @property
+    def has_renew(self) -> bool:
+        is_passed_on = type(self).renew is Aligner.renew
+        return self.model.has_renew if is_passed_on else True
+
     def is_ready(self, epoch: int) -> bool:
         return self.model.is_ready(epoch)
 

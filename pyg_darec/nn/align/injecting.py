@@ -212,7 +212,7 @@ class InjectingAligner(Aligner):
                 response = partial(self._response, of, own)
             self.injection.prepare(of, response)
         # Most models have nothing to renew.
-        if type(self.model).renew is Recommender.renew:
+        if not self.model.has_renew:
             return
         with torch.no_grad():
             tables = None if self._is_apart else self._tables(graph)

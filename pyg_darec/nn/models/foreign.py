@@ -132,9 +132,14 @@ class ForeignModel(Wrapper):
         return loss, shown or {'base': loss.detach()}
 
     def renew(self, graph: BipartiteGraph, epoch: int, step: int) -> None:
-        renew = getattr(self.model, 'renew', None)
-        if callable(renew):
-            renew(source_of(self._graph(graph)), epoch, step)
+        if self.has_renew:
+            source = source_of(self._graph(graph))
+            renew: Any = self.model.renew
+            renew(source, epoch, step)
+
+    @property
+    def has_renew(self) -> bool:
+        return callable(getattr(self.model, 'renew', None))
 
     def reset_parameters(self) -> None:
         _reset(self.model)

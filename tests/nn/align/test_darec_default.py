@@ -12,11 +12,12 @@ from conformance.graphs import RATES, random_batch, random_data, telling_data
 from conformance.recommender import RecommenderConformance
 from torch.nn import Module
 from torch_geometric.data import HeteroData
+from torch_geometric.nn import LightGCN as PyGLightGCN
 
 from pyg_darec import fit
 from pyg_darec.as_graph import as_graph
 from pyg_darec.graph import BipartiteGraph
-from pyg_darec.nn.align import DaRecAlign, injection
+from pyg_darec.nn.align import DaRecAlign, RLMRecConAlign, injection
 from pyg_darec.nn.functional import blocks
 from pyg_darec.nn.models import (
     DCCF,
@@ -29,6 +30,21 @@ from pyg_darec.nn.models import (
 )
 
 KINDS = 'user', 'item'
+
+
+@pytest.mark.parametrize('wrap', [RLMRecConAlign, lambda model, _: model])
+@pytest.mark.parametrize('backbone', [LightGCN, PyGLightGCN])
+def test_profiles_are_added_once_a_step(wrap, backbone) -> None:
+    graph, batch = as_graph(telling_data()), random_batch(telling_data())
+    own = backbone is LightGCN
+    inner = LightGCN(30, 20, 8) if own else PyGLightGCN(50, 8, 2)
+    model = DaRecAlign(wrap(inner, 12), 12)
+    model.renew(graph, 1, 0)
+    calls: list[None] = []
+    model.injection.register_forward_hook(lambda *_: calls.append(None))
+    model.renew(graph, 1, 1)
+    model.loss(graph, batch)
+    assert len(calls) == 1
 
 
 class TestConformance(RecommenderConformance):
