@@ -15,6 +15,9 @@ from pyg_darec.profiles.profile import Profile, parse_profile
 from pyg_darec.profiles.prompt import Prompt
 
 _ADVICE = 'start again after that, nothing that is stored is asked again'
+# Replies of full length that were cut off: each costs the most that one can,
+# and a third is hardly ever shorter.
+_MAX_CUT = 2
 
 
 class Outcome(NamedTuple):
@@ -43,7 +46,8 @@ def ask(
     backoff: Backoff,
 ) -> tuple[list[Outcome], Exception | None]:
     r"""Asks for the profiles of a batch. Those that do not come, or are not
-    valid, are asked for again.
+    valid, are asked for again, but only once where the limit of tokens cut
+    them off.
 
     Returns what became of the prompts, and :obj:`None`; or what is there
     already of some of them, and the error that ended the work.
@@ -58,6 +62,7 @@ def ask(
     reason: dict[int, str] = dict.fromkeys(range(len(prompts)), '')
     result: dict[int, Profile | str] = {}
     read, written = [0] * len(prompts), [0] * len(prompts)
+    num_cut = [0] * len(prompts)
     delay, is_transient = 0.0, False
     ended: Exception | None = None
     for attempt in range(max_attempts):
@@ -67,10 +72,14 @@ def ask(
             replies = client.ask([prompts[n] for n in left], attempt)
         except TransientError as error:
             reason = dict.fromkeys(left, str(error))
-            hold = backoff.hold_after(error, _ADVICE)
+            is_transient = True
+            try:
+                hold = backoff.hold_after(error, _ADVICE)
+            except FatalError as fatal:
+                ended = fatal
+                break
             # After it, not all threads at once.
             delay = hold + backoff.delay(attempt)
-            is_transient = True
             continue
         except RejectedError as error:
             reason = dict.fromkeys(left, str(error))
@@ -92,6 +101,9 @@ def ask(
                 del reason[n]
             except ValueError as error:
                 reason[n] = _describe(error, reply)
+                num_cut[n] += reply.is_cut
+                if num_cut[n] >= _MAX_CUT:
+                    result[n] = reason.pop(n)
         if not reason:
             break
     if ended is None:
@@ -111,5 +123,5 @@ def ask(
 
 def _describe(error: ValueError, reply: Reply) -> str:
     if reply.is_cut:
-        return f"{error}; 'max_completion_tokens' cut it off"
+        return f"{error}; 'max_completion_tokens' cut it off, raise it"
     return str(error)

@@ -14,6 +14,7 @@ from pyg_darec.profiles.leakage_audit import Answer, LeakageAudit
 from pyg_darec.profiles.name_mentions import Mention, find_mentions
 from pyg_darec.profiles.profile_ranking import MIN_CONTROLS, rank_by_profiles
 from pyg_darec.profiles.read_store import read_store
+from pyg_darec.profiles.training_pairs import node_ids
 
 Source: TypeAlias = str | os.PathLike[str] | EmbeddingStore | Tensor
 
@@ -124,7 +125,9 @@ def audit_profiles(
         if isinstance(source, EmbeddingStore):
             made_from = source.manifest.split
             where = f"'{source.folder}' of node type '{kind}'"
-            ids = None if source.manifest.ids is None else node.get('id')
+            # Ids need to differ only where rows are matched by them.
+            has_ids = source.manifest.ids is not None and 'id' in node
+            ids = node_ids(data, kind, size) if has_ids else None
             source = read_store(source, where, size, ids)
         origin[kind] = 'yes' if made_from == expected else 'no'
         if made_from is None:

@@ -1,6 +1,7 @@
 """What the errors of a chat endpoint mean for the requests that follow."""
 
 import math
+import re
 import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from openai import APIStatusError
 
 _RETRIED = (408, 409, 425, 429)  # and all of 500 and above
+# Words of a 403 that is about what the prompt says, not about the key.
+_FLAGGED = re.compile('moderat|flagged', re.IGNORECASE)
 
 
 def explain_error(
@@ -55,6 +58,11 @@ def _explain_status(
     error: 'APIStatusError', endpoint: str, key_variable: str
 ) -> TransientError | RejectedError | FatalError:
     status = error.status_code
+    if status == 403 and _FLAGGED.search(f'{error.message} {error.body}'):
+        return RejectedError(
+            f'{endpoint} does not take the words of the prompt '
+            f'(got HTTP 403: {error.message})'
+        )
     if status in (401, 403):
         # Without the words of the endpoint, which often quote the key.
         return FatalError(
@@ -66,10 +74,10 @@ def _explain_status(
             f'{endpoint} does not exist; check the name of the model and '
             f'the address (got HTTP 404: {error.message})'
         )
-    if error.code == 'insufficient_quota':
+    if status == 402 or error.code == 'insufficient_quota':
         return FatalError(
-            f'The account of {endpoint} has nothing left to spend; start '
-            f'again when it has (got HTTP {status}: {error.message})'
+            f'The account of {endpoint} has nothing left to spend; top it up '
+            f'and start again (got HTTP {status}: {error.message})'
         )
     if status in _RETRIED or status >= 500:
         return TransientError(

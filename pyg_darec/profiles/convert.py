@@ -80,10 +80,10 @@ def _stack(
 ) -> np.ndarray:
     arrays = []
     for i, row in enumerate(rows):
+        cpu = row.detach().cpu() if isinstance(row, Tensor) else row
         try:
-            cpu = row.detach().cpu() if isinstance(row, Tensor) else row
-            arrays.append(np.asarray(cpu))
-        except ValueError:  # a list of lists of different lengths
+            arrays.append(np.asarray(cpu if _is_flat(cpu) else None))
+        except ValueError:  # something else among numbers
             arrays.append(np.asarray(None))
         if arrays[i].ndim != 1 or arrays[i].shape != arrays[0].shape:
             raise ValueError(
@@ -92,3 +92,15 @@ def _stack(
                 f'{arrays[0].shape} and {arrays[i].shape})'
             )
     return np.stack(arrays) if arrays else np.empty((0, 0))
+
+
+def _is_flat(row: Any) -> bool:
+    """Whether a row holds no rows. The same one can be in a list many times,
+    in many that are in one another: a file of a few bytes would become an
+    array that fills the memory.
+    """
+    if not isinstance(row, Sequence) or len(row) == 0:
+        return True
+    first = row[0]  # numpy refuses what is nested after a number
+    is_scalar = first is None or np.isscalar(first)
+    return is_scalar or getattr(first, 'ndim', 1) == 0

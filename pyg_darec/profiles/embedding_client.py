@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from pyg_darec.profiles.client import RejectedError, TransientError
 from pyg_darec.profiles.endpoint import Endpoint
 
 _ADVICE = 'run again after that, which goes on where this one stopped'
+_NUMBERS = ({float}, {int}, {int, float})
 
 
 class EmbeddingClient(Endpoint):
@@ -102,10 +104,13 @@ class EmbeddingClient(Endpoint):
         with ThreadPoolExecutor(self.max_concurrency) as pool:
             futures = [pool.submit(self._embed, p, backoff) for p in parts]
             try:
-                return np.concatenate([future.result() for future in futures])
+                rows = [future.result() for future in futures]
             except BaseException:
                 backoff.stop()  # none of the others goes on asking
                 raise
+        for part, x in zip(parts, rows, strict=True):
+            self._check_width({x.shape[1]}, rows[0].shape[1], part)
+        return np.concatenate(rows)
 
     def _embed(self, texts: list[str], backoff: Backoff) -> np.ndarray:
         delay = 0.0
@@ -131,10 +136,6 @@ class EmbeddingClient(Endpoint):
                 encoding_format='float',  # the one that all endpoints know
                 extra_body=options,
             )
-            rows = [
-                part.embedding
-                for part in sorted(answer.data, key=lambda part: part.index)
-            ]
         except Exception as error:
             failure = self.explain(error)
             if isinstance(failure, RejectedError):
@@ -144,18 +145,49 @@ class EmbeddingClient(Endpoint):
                     f'{len(longest)} characters: {longest!r:.80}'
                 )
         else:
-            return self._check(rows, texts)
+            return self._read(answer, texts)
         # Outside of the block: the error there knows the request and its key.
         raise failure
 
-    def _check(self, rows: list[list[float]], texts: list[str]) -> np.ndarray:
-        if len(rows) != len(texts):
+    def _read(self, answer: Any, texts: list[str]) -> np.ndarray:
+        """The rows in the order of the texts. An answer that is none may come
+        of a proxy or a server that is busy, and is asked for again.
+        """
+        parts = getattr(answer, 'data', None)
+        if not isinstance(parts, list):
+            raise TransientError(
+                f'The answer of {self} has no embeddings '
+                f'(got {self.shorten(str(answer))})'
+            )
+        if len(parts) != len(texts):
             raise TransientError(
                 f'{self} needs to return one embedding per text (got '
-                f'{len(rows)} for {len(texts)} texts)'
+                f'{len(parts)} for {len(texts)} texts)'
             )
-        widths = {len(row) for row in rows}
-        wanted = len(rows[0]) if self.dim is None else self.dim
+        rows: list[Any] = [getattr(part, 'embedding', None) for part in parts]
+        for row in rows:
+            if not _is_vector(row):
+                raise TransientError(
+                    f'{self} needs to return a list of numbers per text '
+                    f'(got {self.shorten(str(row)):.80})'
+                )
+        places = [getattr(part, 'index', None) for part in parts]
+        if places != [None] * len(parts):  # or else they are in our order
+            numbers = sorted(n for n in places if type(n) is int)
+            if numbers != list(range(len(parts))):
+                raise TransientError(
+                    f'{self} needs to number its embeddings from 0 to '
+                    f'{len(parts) - 1}, each once (got '
+                    f'{self.shorten(str(places)):.80})'
+                )
+            rows = [row for _, row in sorted(zip(places, rows, strict=True))]
+        self._check_width({len(row) for row in rows}, len(rows[0]), texts)
+        return np.array(rows, dtype=np.float32)
+
+    def _check_width(
+        self, widths: set[int], first: int, texts: list[str]
+    ) -> None:
+        wanted = first if self.dim is None else self.dim
         if widths != {wanted}:
             raise ValueError(
                 f"{self} returned embeddings of another width; set 'dim' to "
@@ -163,4 +195,7 @@ class EmbeddingClient(Endpoint):
                 f'{min(widths - {wanted})}, not {wanted}, for a text like '
                 f'{texts[0]!r:.80})'
             )
-        return np.array(rows, dtype=np.float32)
+
+
+def _is_vector(row: Any) -> bool:
+    return isinstance(row, list) and set(map(type, row)) in _NUMBERS

@@ -59,12 +59,12 @@ def encode_profiles(
                 split=data,
             )
 
-    Rows are written as they come, so that memory holds one batch, however
-    many there are: texts and ids may be read from a file as they are needed.
-    After an interruption at any moment, a kill included, the same call goes
-    on where it stopped, and the files become the same byte by byte. Rows that
-    were damaged since are made again, with all that follow. With more texts
-    than before, those at the end are added.
+    Rows are written as they come, so that memory holds one batch and the ids,
+    however many there are: texts and ids may be read from a file as they are
+    needed. After an interruption at any moment, a kill included, the same
+    call goes on where it stopped, and the files become the same byte by byte.
+    Rows that were damaged since are made again, with all that follow. With
+    more texts than before, those at the end are added.
 
     An empty text becomes a row of zeros, which
     :class:`~pyg_darec.nn.align.DaRecAlign` takes for no profile. The encoder
@@ -116,7 +116,8 @@ def encode_profiles(
         ValueError: If all texts are empty, one is not a string, a table is
             passed instead of one of its columns, the encoder cannot be
             loaded or returns anything but one finite vector of one width per
-            text, or the store was begun with other texts, ids or settings.
+            text, an id occurs twice, or the store was begun with other texts,
+            ids or settings.
         RuntimeError: If another process is writing to the folder.
         OSError: If the folder cannot be written.
     """
@@ -132,6 +133,11 @@ def encode_profiles(
         ids = ids.tolist()
     check_column(texts, "'texts'")
     check_column(ids, "'ids'")
+    if ids is not None:
+        is_stream = not isinstance(ids, Sized)
+        ids = _each_once(ids)
+        # What is in memory is looked through before anything is encoded.
+        ids = ids if is_stream else list(ids)
     folder = Path(folder)
     total = len(texts) if isinstance(texts, Sized) else None
     with TextEncoder(encoder, batch_size, devices, precision) as embed:
@@ -176,6 +182,18 @@ def encode_profiles(
             check_empty(rows.empty, rows.count, "'texts'")
             writer.finish()
     return EmbeddingStore(folder)
+
+
+def _each_once(ids: Iterable[Any]) -> Iterator[Any]:
+    row_of: dict[Any, int] = {}
+    for row, key in enumerate(ids):
+        # What is no id is told with its text.
+        if is_id(key) and row_of.setdefault(key, row) != row:
+            raise ValueError(
+                f"'ids' has id {key!r:.80} twice; keep one of them (got rows "
+                f'{row_of[key]} and {row})'
+            )
+        yield key
 
 
 class _Rows:
@@ -228,20 +246,21 @@ def _skip(rows: _Rows, writer: StoreWriter) -> None:
         keys, part = rows.take(block.rows - first) or (None, [])
         texts = hash_texts(part, texts)
         ids = START if keys is None else hash_ids(keys, ids)
-        for name, now, stored in (
-            ('ids', ids, block.ids),
-            ('texts', texts, block.texts),
-        ):
-            is_checked = name == 'texts' or stored is not None
-            if first + len(part) < block.rows or (is_checked and now != stored):
-                if writer.overwrite:
-                    rows.put_back(keys, part)
-                    writer.drop(first)
-                    return
-                raise OtherStoreError(
-                    f"'{writer.folder}' was begun with other {name} in rows "
-                    f'{first} to {block.rows - 1}; pass the same ones to go '
-                    "on, choose another folder or pass 'overwrite' (got "
-                    f'{first + len(part)} of the first {block.rows} rows)'
-                )
+        found = None
+        if first + len(part) < block.rows:
+            found = 'more texts'
+        elif block.ids not in (None, ids):
+            found = f'other ids in rows {first} to {block.rows - 1}'
+        elif block.texts != texts:
+            found = f'other texts in rows {first} to {block.rows - 1}'
+        if found is not None:
+            if writer.overwrite:
+                rows.put_back(keys, part)
+                writer.drop(first)
+                return
+            raise OtherStoreError(
+                f"'{writer.folder}' was begun with {found}; pass the same ones "
+                "to go on, choose another folder or pass 'overwrite' (got "
+                f'{first + len(part)} of the first {block.rows} rows)'
+            )
         first = block.rows

@@ -41,11 +41,13 @@ def generate_profiles(
 
     Failed requests are made again after a delay that grows, or after the time
     that the endpoint names, for which all requests wait. Replies that hold no
-    valid profile are asked for again as well. An id without a profile after
-    all attempts is stored as failed and left alone until
-    :obj:`retry_failed`. What no prompt can get past (a wrong key, an unknown
-    model, an endpoint out of reach) ends the run and is not held against ids;
-    answers that were on the way by then are stored.
+    valid profile are asked for again as well, those that the limit of tokens
+    cut off once. An id without a profile after all attempts is stored as
+    failed and left alone until :obj:`retry_failed`, unless it was the request
+    that failed last: such an id is :obj:`unanswered`, and the next run asks
+    for it. What no prompt can get past (a wrong key, an unknown model, an
+    endpoint out of reach) ends the run and is not held against ids; answers
+    that were on the way by then are stored.
 
     Args:
         prompts (list): The prompts, one per id.
@@ -56,8 +58,8 @@ def generate_profiles(
         retry_failed (bool, optional): Asks failed ids again.
             (default: :obj:`False`)
         dry_run (bool, optional): Asks and stores nothing. The result holds
-            the prompts that would be asked and estimates of their tokens, and
-            prints well. (default: :obj:`False`)
+            the prompts that would be asked and estimates of the tokens of one
+            attempt each, and prints well. (default: :obj:`False`)
         price (tuple, optional): The price of a million tokens read, and of a
             million written, to show the cost. (default: :obj:`None`)
         max_attempts (int, optional): The most attempts per prompt.

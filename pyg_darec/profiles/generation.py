@@ -18,9 +18,11 @@ class Generation:
         prompt_tokens (int): The tokens that were read; in a dry run, an
             estimate of those that would be.
         completion_tokens (int): The tokens that were written; in a dry run,
-            the most that would be.
+            the most that would be if no prompt is asked again.
         price (tuple, optional): The price of a million tokens read, and of a
             million written.
+        unanswered (dict): By id, why the endpoint did not answer. Nothing is
+            stored of these; the next run asks for them again.
     """
 
     profiles: dict[Id, Profile] = field(default_factory=dict)
@@ -29,6 +31,7 @@ class Generation:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     price: Price | None = None
+    unanswered: dict[Id, str] = field(default_factory=dict)
 
     @property
     def cost(self) -> float | None:
@@ -46,11 +49,19 @@ class Generation:
         ]
         for prompt in self.pending[:1]:
             lines = [f'{prompt.system}\n\n{prompt.text}\n', *lines]
-        about, most = ('about ', 'at most ') if self.pending else ('', '')
+        if self.unanswered:
+            *_, reason = self.unanswered.values()
+            lines.append(
+                f'{len(self.unanswered)} were not answered and are left for '
+                f'the next run (got {reason})'
+            )
+        about = most = retries = ''
+        if self.pending:
+            about, most, retries = 'about ', 'at most ', ', without retries'
         lines.append(
             f'{about}{self.prompt_tokens} tokens to read, '
-            f'{most}{self.completion_tokens} to write'
+            f'{most}{self.completion_tokens} to write{retries}'
         )
         if self.cost is not None:
-            lines.append(f'{most}{self.cost:.4f} to pay')
+            lines.append(f'{most}{self.cost:.4f} to pay{retries}')
         return '\n'.join(lines)

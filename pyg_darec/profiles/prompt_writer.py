@@ -70,20 +70,24 @@ class PromptWriter:
 
         Returns:
             The prompt, or :obj:`None` if no source has a text.
+
+        Raises:
+            ValueError: If there is no room for any of the texts.
         """
         bounded = (s._replace(text=self._clean(s.text)) for s in sources)
         lines = [source for source in bounded if source.text]
         if not lines:
             return None
-        needs = [self.count_tokens(s.prefix + s.text) + 1 for s in lines]
-        room = self._room
-        while True:
-            text = self._fill(self._cut(lines, needs, room))
-            excess = self._count(text) - self.max_tokens
-            if excess <= 0:
-                return Prompt(id, text, self.template.system, split)
-            # The tokens of a whole are not always those of its parts.
-            room -= excess
+        text = self._fit(lines, self.max_tokens)
+        if text is None:
+            enough = 2 * self.max_tokens
+            while self._fit(lines, enough) is None:
+                enough *= 2
+            raise ValueError(
+                "'max_tokens' is too low for any text beside the template; "
+                f'{enough} are enough for id {id!r} (got {self.max_tokens})'
+            )
+        return Prompt(id, text, self.template.system, split)
 
     def write_all(
         self,
@@ -104,19 +108,50 @@ class PromptWriter:
     def _clean(self, text: str) -> str:
         return clean_text(bound_text(text, self.max_tokens))
 
+    def _fit(self, lines: Sequence[Source], max_tokens: int) -> str | None:
+        """The filled template, if any of the lines has room in it."""
+        needs = [self.count_tokens(s.prefix + s.text) + 1 for s in lines]
+        room = self._room + max_tokens - self.max_tokens
+        while some := self._cut(lines, needs, room):
+            text = self._fill(some)
+            excess = self._count(text) - max_tokens
+            if excess <= 0:
+                return text
+            # The tokens of a whole are not always those of its parts.
+            room -= excess
+        return None
+
     def _cut(
         self, lines: Sequence[Source], needs: Sequence[int], room: int
     ) -> list[Source]:
         out = []
-        shares = share_budget(needs, room, _LEAST)
+        # Where the whole took more than its parts, too little is left for a
+        # text of use, and the first one has to do with it.
+        shares = share_budget(needs, room, max(min(_LEAST, room), 0))
         for line, need, share in zip(lines, needs, shares, strict=True):
-            if share < need:
-                left = share - self.count_tokens(line.prefix) - 1
-                text = truncate(line.text, left, self.count_tokens)
-                line = line._replace(text=text)
-            if line.text:
+            if 0 < share < need:
+                line = self._truncate(line, share)
+            if share > 0 and line.text:
                 out.append(line)
         return out
+
+    def _truncate(self, line: Source, share: int) -> Source:
+        """The beginning of a text. What stands before it, such as the name of
+        a field, takes half of the share at most, or is left out if that is
+        still too much.
+        """
+        count, half = self.count_tokens, share // 2
+        mark, _, name = line.prefix.partition(' ')
+        prefixes = [line.prefix, f'{mark} ']
+        if count(line.prefix) > half:
+            left = half - count(f'{mark} : ')
+            name = truncate(name.removesuffix(': '), left, count)
+            prefixes[0] = f'{mark} {name}: ' if name else f'{mark} '
+        for prefix in prefixes:
+            text = truncate(line.text, share - count(prefix) - 1, count)
+            if text:
+                return line._replace(prefix=prefix, text=text)
+        return line._replace(text='')
 
     def _fill(self, lines: Sequence[Source]) -> str:
         values = {

@@ -25,21 +25,29 @@ def read_store(
         store (EmbeddingStore): The store.
         where (str): What error messages call it.
         num_nodes (int): The number of nodes.
-        ids (list, optional): The id of each node.
+        ids (list, optional): The id of each node, which a store with ids
+            needs.
         texts (list, optional): The text of each node, which need to be those
             that were embedded.
         lazy (bool, optional): Whether rows stay in the file until they are
             used. (default: :obj:`False`)
 
     Raises:
-        ValueError: If the store is of other nodes or texts, is damaged, or
-            has another order and is to be read lazily.
+        ValueError: If the store is of other nodes or texts or has ids and
+            the nodes have none, is damaged, or has another order and is to be
+            read lazily.
     """
     # In another order only where the hashes of ids differ.
     order: Tensor | None = None
     expected = store.manifest.ids
-    if expected is not None and ids is not None and not _same(ids, expected):
-        order = match_ids(store.ids or [], ids, where)
+    if expected is not None:
+        if ids is None:
+            raise ValueError(
+                f'{where} is matched by id, and the nodes have none; give them '
+                "the ids that it was encoded with as their 'id' (got None)"
+            )
+        if not _same(ids, expected):
+            order = match_ids(store.ids or [], ids, where)
     if len(store) != num_nodes:
         raise ValueError(
             f'{where} needs one row per node; without ids, rows are matched '

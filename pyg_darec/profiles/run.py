@@ -47,6 +47,7 @@ class Run:
         # only if others fare better.
         self._held: list[Outcome] = []
         self._any_profile = False
+        self._num_done = 0
         self._work: set[Work] = set()
 
     def __call__(
@@ -106,6 +107,7 @@ class Run:
                 self._store(list(filter(_is_profile, outcomes)))
                 raise error
             self._record(outcomes)
+            self._num_done += len(outcomes)
             bar.update(len(outcomes))
             self._show_cost(bar, num_asked)
 
@@ -146,12 +148,21 @@ class Run:
         self._store(self._held)
 
     def _store(self, outcomes: list[Outcome]) -> None:
-        self.store.add(_to_answer(o, self.client.model) for o in outcomes)
+        model, kept = self.client.model, []
+        for outcome in outcomes:
+            prompt, result = outcome.prompt, outcome.result
+            if not outcome.is_transient:
+                kept.append(_to_answer(outcome, model))
+            # One that failed before is stored as such, and stays so.
+            elif self.store.get(prompt, model) is None:
+                self.total.unanswered[prompt.id] = str(result)
+        self.store.add(kept)
 
     def _show_cost(self, bar: Any, num_asked: int) -> None:
         cost = self.total.cost
-        if cost is not None:
-            share = (bar.n - bar.initial) / num_asked
+        # A bar that is not shown counts nothing.
+        if cost is not None and not bar.disable:
+            share = self._num_done / num_asked
             bar.set_postfix(cost=f'{cost:.4f} of about {cost / share:.4f}')
 
 

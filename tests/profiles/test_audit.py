@@ -142,6 +142,25 @@ def test_origin_of_what_the_nodes_have(clean):
     assert audit.is_clean is False
 
 
+@pytest.mark.parametrize('kind', [list, torch.tensor, np.array])
+def test_a_store_is_matched_by_id(clean, tmp_path, kind):
+    x, rows = clean['user'].llm_x, torch.randperm(120)
+    order = iter(rows.tolist())
+    encode_profiles(
+        [clean['user'].profile[row] for row in rows],
+        tmp_path,
+        lambda texts: [x[next(order)] for _ in texts],
+        ids=[1000 + row for row in rows.tolist()],
+        encoder_key='rows',
+    )
+    data = clean.clone()
+    with pytest.raises(ValueError, match=r"'user' is matched by id.*got None"):
+        audit_profiles(data, {'user': tmp_path})
+    data['user'].id = kind(list(range(1000, 1120)))
+    expected = audit_profiles(data).ranking
+    assert audit_profiles(data, {'user': tmp_path}).ranking == expected
+
+
 def test_nothing_to_look_at(clean):
     data = clean.clone()
     del data['user'].llm_x

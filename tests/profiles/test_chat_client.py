@@ -125,6 +125,27 @@ def test_no_quota(server):
     assert 'nothing left to spend' in str(error)
 
 
+def test_no_credit(server):
+    body = '{"error": {"message": "Insufficient Balance"}}'
+    server.faults = [Fault(402, body=body)]
+    error = failure(make_client(server), FatalError)
+    assert 'top it up and start again (got HTTP 402' in str(error)
+
+
+@pytest.mark.parametrize(
+    ('body', 'kind'),
+    [
+        ('{"error": {"message": "Your input was flagged"}}', RejectedError),
+        ('{"error": {"message": "no", "code": "Moderation"}}', RejectedError),
+        ('{"error": {"message": "no such key"}}', FatalError),
+        ('', FatalError),
+    ],
+)
+def test_forbidden_key_or_prompt(server, body, kind):
+    server.faults = [Fault(403, body=body)]
+    assert 'HTTP 403' in str(failure(make_client(server), kind))
+
+
 def test_unreachable():
     client = ChatClient('chat', base_url='http://127.0.0.1:9/v1')
     error = failure(client, TransientError)

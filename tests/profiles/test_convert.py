@@ -96,6 +96,21 @@ def test_not_an_array(value):
         to_embeddings(value, 'It')
 
 
+@pytest.mark.timeout(60)
+def test_rows_in_rows_are_not_expanded():
+    row = [0.5] * 10
+    for _ in range(30):  # 10 ** 31 numbers
+        row = [row] * 10
+    for rows in ([row, row], [tuple(row)], [[0.5, row]], [[np.ones(2)] * 9]):
+        with pytest.raises(ValueError, match='It is ragged at row 0'):
+            to_embeddings(rows, 'It')
+
+
+def test_rows_of_other_scalars():
+    rows = [[np.float32(1), torch.tensor(2.0)], (np.array(1.0), 2.0)]
+    assert to_embeddings(rows, 'It').tolist() == [[1, 2], [1, 2]]
+
+
 def test_no_rows():
     with pytest.raises(ValueError, match='It needs shape'):
         to_embeddings([], 'It')

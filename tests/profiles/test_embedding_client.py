@@ -1,3 +1,4 @@
+import json
 import logging
 import time
 
@@ -52,6 +53,60 @@ def test_failures_are_tried_again(server, fault):
     x = client(server, timeout=timeout, max_concurrency=1)(TEXTS)
     assert np.array_equal(x, EXPECTED)
     assert len(server.requests) == 6 or fault.delay
+
+
+def answer(*embeddings, index=(0, 1)):
+    parts = [
+        {'index': n, 'embedding': x}
+        for n, x in zip(index, embeddings, strict=True)
+    ]
+    return json.dumps({'data': parts})
+
+
+ROW = [0.5] * 8
+
+
+@pytest.mark.parametrize(
+    ('body', 'match'),
+    [
+        ('<html>busy</html>', 'JSON|no embeddings .*got <html>busy'),
+        ('null', 'no embeddings'),
+        ('{"data": null}', 'no embeddings'),
+        ('{"error": {"message": "overloaded"}}', 'no embeddings.*overloaded'),
+        ('{"data": [null, null]}', 'list of numbers per text .*got None'),
+        (answer(ROW, None), 'list of numbers per text .*got None'),
+        (answer(ROW, 'AAAA'), 'list of numbers per text .*got AAAA'),
+        (answer(ROW, []), r'list of numbers per text .*got \[\]'),
+        (answer(ROW, [None] * 8), 'list of numbers per text'),
+        (answer(ROW, ROW, index=(0, 0)), r'from 0 to 1, .*got \[0, 0\]'),
+        (answer(ROW, ROW, index=(7, 8)), r'from 0 to 1, .*got \[7, 8\]'),
+        (answer(ROW, ROW, index=(0, None)), r'from 0 to 1, .*got \[0, None\]'),
+        (answer(ROW, ROW, index=('0', 1)), r"from 0 to 1, .*got \['0', 1\]"),
+    ],
+)
+def test_an_answer_that_is_none_is_asked_for_again(server, body, match):
+    server.faults = [Fault(body=body)] * 2
+    with pytest.raises(TransientError, match=match):
+        client(server, max_attempts=1)(TEXTS[:2])
+    assert np.array_equal(client(server)(TEXTS[:2]), EXPECTED[:2])
+
+
+def test_order_is_that_of_the_indices_or_ours(server):
+    a, b = [1.0, 2.0], [3, 4]
+    server.faults = [
+        Fault(body=answer(a, b, index=(1, 0))),
+        Fault(body=json.dumps({'data': [{'embedding': x} for x in (a, b)]})),
+    ]
+    assert client(server)(TEXTS[:2]).tolist() == [b, a]
+    assert client(server)(TEXTS[:2]).tolist() == [a, b]
+
+
+def test_dimension_that_differs_between_requests_at_once(server):
+    server.fault_for = lambda request: (
+        wrong_dimension(5) if 'text 15' in request.body['input'] else None
+    )
+    with pytest.raises(ValueError, match=r"got 5, not 8, .*'text 15'"):
+        client(server)(TEXTS)
 
 
 def test_rate_limit_is_honoured_by_all(server):

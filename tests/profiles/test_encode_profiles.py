@@ -167,8 +167,11 @@ def test_damage_is_mended(tmp_path, name):
     ('args', 'match'),
     [
         ({'texts': ['text 9', *TEXTS[1:]]}, r'other texts in rows 0 to 7'),
-        ({'texts': TEXTS[:9], 'ids': range(9)}, r'got 9 of the first 16 rows'),
-        ({'ids': [1, *range(1, 50)]}, r'other ids in rows 0 to 7'),
+        (
+            {'texts': TEXTS[:9], 'ids': range(9)},
+            r'more texts.*got 9 of the fir',
+        ),
+        ({'ids': [99, *range(1, 50)]}, r'other ids in rows 0 to 7'),
         ({'ids': None}, r'other settings.*got ids True, now False'),
         ({'normalize': True}, r'got normalized False, now True'),
         ({'dtype': torch.float16}, r"got dtype 'float32', now 'float16'"),
@@ -202,6 +205,8 @@ def test_other_input_needs_another_folder(tmp_path, args, match):
         ({'ids': range(49)}, r'got no id for row 49'),
         ({'ids': range(51)}, r'got no text for row 50'),
         ({'ids': [0.5] * 50}, r'row 0 is not \(got 0.5\)'),
+        ({'ids': [*range(49), 7]}, r'id 7 twice;.*got rows 7 and 49'),
+        ({'ids': iter([1, 1])}, r'id 1 twice;.*got rows 0 and 1'),
         ({'dtype': torch.float64}, r"'dtype'.*got torch.float64"),
         ({'devices': 'cpu'}, r"'devices' .*got 'cpu' for embed"),
         ({'precision': 'float16'}, r"'precision' .*got 'float16' for embed"),
@@ -233,6 +238,18 @@ def test_empty_texts_are_rows_of_zeros(tmp_path, normalize):
     with pytest.warns(UserWarning, match='holds 31 empty'):
         encode(tmp_path / 'cut', **args)
     assert content(tmp_path / 'cut') == content(tmp_path / 'whole')
+
+
+def test_ids_in_memory_are_checked_before_anything_is_encoded(tmp_path):
+    with pytest.raises(ValueError, match="'ids' has id 7 twice"):
+        encode(tmp_path / 'x', encoder=refused, ids=[*range(49), 7])
+    assert not (tmp_path / 'x').exists()
+
+
+def test_fewer_texts_of_a_store_without_ids(tmp_path):
+    encode(tmp_path)
+    with pytest.raises(ValueError, match='was begun with more texts;'):
+        encode(tmp_path, TEXTS[:9])
 
 
 def test_callable_needs_a_key(tmp_path):

@@ -49,7 +49,13 @@ def test_plain_module_is_a_callable():
 def test_named_model_is_not_loaded_before_it_is_needed():
     encoder = TextEncoder('no/such-model', batch_size=2)
     assert encoder.identity == 'no/such-model'
-    assert encoder.chunk_size == 128
+
+
+def test_an_interruption_costs_little_unless_processes_share():
+    name = 'no/such-model'
+    assert TextEncoder(name, 2).chunk_size == 32
+    assert TextEncoder(name, 2, 'cuda').chunk_size == 32
+    assert TextEncoder(name, 2, ['cpu', 'cpu']).chunk_size == 256
 
 
 def test_unreachable_model(monkeypatch):

@@ -246,7 +246,7 @@ def test_dry_run_asks_and_writes_nothing(server, path, monkeypatch):
     assert out.cost == pytest.approx(cost)
     assert 'system\n\nItem 0' in str(out)
     assert '20 to ask for' in str(out)
-    assert f'at most {cost:.4f} to pay' in str(out)
+    assert f'at most {cost:.4f} to pay, without retries' in str(out)
     assert server.requests == []
     assert list(path.parent.iterdir()) == []
 
@@ -365,7 +365,7 @@ def test_answers_of_a_batch_outlast_the_end_of_the_run(path):
     assert set(found) == {0, 1, 2}
 
 
-def test_a_prompt_that_never_comes_is_its_own_fault(path):
+def test_a_prompt_that_never_comes_is_left_for_the_next_run(path):
     """Wherever it stands: the others were answered."""
     for bad in (2, 11):
 
@@ -377,4 +377,59 @@ def test_a_prompt_that_never_comes_is_its_own_fault(path):
         args = {'max_attempts': 2, 'backoff': 1e-4, 'progress': False}
         file = path.with_name(f'{bad}.jsonl')
         out = generate_profiles(TWELVE, Stub(answer), file, **args)
-        assert out.failed == {bad: 'timed out'}
+        assert (out.failed, out.unanswered) == ({}, {bad: 'timed out'})
+        assert '1 were not answered and are left for the next run' in str(out)
+        client = Stub(lambda prompt, attempt: VALID)
+        out = generate_profiles(TWELVE, client, file, **args)
+        assert (len(out.profiles), out.unanswered) == (12, {})
+        assert out.prompt_tokens == 1
+
+
+def test_what_failed_before_stays_so_if_it_is_not_answered(path):
+    bad = ['not json']
+
+    def answer(prompt, attempt):
+        if prompt.id == 2 and not bad:
+            raise TransientError('timed out')
+        return bad[0] if prompt.id == 2 else VALID
+
+    args = {'max_attempts': 1, 'backoff': 1e-4, 'progress': False}
+    generate_profiles(TWELVE[:4], Stub(answer), path, **args)
+    bad.clear()
+    args['retry_failed'] = True
+    out = generate_profiles(TWELVE, Stub(answer), path, **args)
+    assert (list(out.failed), out.unanswered) == ([2], {})
+
+
+def test_what_a_batch_brought_outlasts_a_long_limit(path):
+    def answer(prompt, attempt):
+        if attempt > 0:
+            raise TransientError('limit', retry_after=3600)
+        return 'not json' if prompt.id == 3 else VALID
+
+    with pytest.raises(FatalError, match='left alone for 3600 s'):
+        generate_profiles(TWELVE[:4], Stub(answer, 4), path, progress=False)
+    found = ProfileStore(path, read_only=True)
+    assert set(found.profiles()) == {0, 1, 2}
+    assert found.failed() == {}
+
+
+def test_a_reply_that_is_cut_off_is_asked_for_once_again(path):
+    class Cut(Stub):
+        def ask(self, prompts, attempt=0):
+            return [
+                Reply(self.answer(p, attempt), 1, 1, p.id == 1) for p in prompts
+            ]
+
+    texts = {1: 'not jso', 2: 'not json'}
+    client = Cut(lambda prompt, attempt: texts.get(prompt.id, VALID), 4)
+    out = generate_profiles(TWELVE[:4], client, path, progress=False)
+    assert out.failed.keys() == {1, 2}
+    assert "'max_completion_tokens' cut it off, raise it" in out.failed[1]
+    assert out.prompt_tokens == 2 + 2 + 6  # of two, of the cut one, of the last
+
+
+def test_cost_without_a_progress_bar(path):
+    client = Stub(lambda prompt, attempt: VALID)
+    args = {'price': (1e6, 1e6), 'progress': False}
+    assert generate_profiles(TWELVE, client, path, **args).cost == 24
