@@ -1,13 +1,19 @@
 """Settings of all tests."""
 
 import os
+import threading
 
 import torch
 from hypothesis import HealthCheck, settings
+from tqdm import tqdm
 
 # Workers share the cores instead of competing for them.
 _WORKERS = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))
 torch.set_num_threads(max(torch.get_num_threads() // _WORKERS, 1))
+
+# Processes share the lock that it has by default, and a child that a test
+# kills may hold it.
+tqdm.set_lock(threading.RLock())
 
 # Kernels for GPUs run without one, slowly. Read when Triton is imported.
 if not torch.cuda.is_available():

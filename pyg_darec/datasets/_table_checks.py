@@ -1,5 +1,6 @@
 """Values of tables, and what is wrong with them."""
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Hashable
@@ -39,12 +40,18 @@ def check_not_missing(values: Any, name: str) -> None:
 
 
 def to_ids(values: Any, name: str) -> Any:
-    """Ids of one type: numbers and texts as they are, whole numbers as Python
-    integers; others as texts, as a CSV file has them.
+    """Ids of one type: texts as they are, whole numbers as integers; others
+    as texts, as a CSV file has them.
     """
     import pandas as pd
 
     check_not_missing(values, name)
+    # Most tables: of one type throughout, without a look at each row.
+    if values.dtype.kind in 'iu':
+        dtype = 'int64' if values.dtype.kind == 'i' else 'uint64'
+        return pd.Series(values.to_numpy(dtype=dtype))
+    if isinstance(values.dtype, pd.StringDtype):
+        return pd.Series(values.array)
     if pd.api.types.is_float_dtype(values):
         number = values.astype('float64')  # Arrow's own know no remainder
         # What pandas makes of integers that had missing ones among them.
@@ -66,7 +73,7 @@ def to_ids(values: Any, name: str) -> Any:
             f'{name} holds ids of several types; convert them to one '
             f'(got {types})'
         )
-    if not isinstance(ids[0], str | int | float):
+    if isinstance(ids[0], bool) or not isinstance(ids[0], str | int):
         written = {value: str(value) for value in dict.fromkeys(ids)}
         alike = [t for t, n in Counter(written.values()).items() if n > 1]
         if alike:
@@ -93,42 +100,66 @@ def to_numbers(values: Any, name: str) -> Any:
 
 
 # Whether days or months come first is in the eye of the reader.
-_SHORT = r'\s*\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}\b.*'
+_SHORT = (
+    r'\s*(?P<one>\d{1,2})(?P<mark>[/.-])(?P<two>\d{1,2})(?P=mark)'
+    r'(?P<year>\d{4}|\d{2})(?P<rest>(?:\D.*)?)'
+)
+_TIME_OF_DAY = (
+    r'(?:[T ]\s*\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*(?:[AaPp][Mm])?'
+    r'\s*(?:Z|[+-]\d{2}:?\d{2})?)?\s*'
+)
 
 
 def _to_other_dates(values: Any, name: str) -> Any:
-    """Dates of other forms than ISO 8601, with the month first or the day:
-    whichever all of them can be read by.
+    """Dates of other forms than ISO 8601."""
+    import pandas as pd
+
+    if pd.api.types.infer_dtype(values, skipna=False) == 'string':
+        parts = values.str.extract(f'^{_SHORT}$', flags=re.DOTALL)
+        if parts.notna().all(axis=None):
+            return _to_short_dates(values, parts, name)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # of options that a user has not
+        return pd.to_datetime(values, utc=True, errors='coerce')
+
+
+def _to_short_dates(values: Any, parts: Any, name: str) -> Any:
+    """Dates with the month first or the day: whichever all of them can be
+    read by.
     """
     import pandas as pd
 
-    def read(dayfirst: bool) -> Any:
-        with warnings.catch_warnings():
-            # Of options that a user has not, and of a day that is no month.
-            warnings.simplefilter('ignore')
-            return pd.to_datetime(
-                values, utc=True, errors='coerce', dayfirst=dayfirst
-            )
-
-    first = read(dayfirst=False)
-    try:
-        is_short = values.str.fullmatch(_SHORT).all()
-    except AttributeError:
-        is_short = False  # no column of texts
-    if not is_short:
-        return first
-    second = read(dayfirst=True)
-    if first.isna().any():
-        return second
-    differs = np.flatnonzero(first != second)
-    if second.notna().all() and differs.size:
+    one, two = parts.one.astype(int), parts.two.astype(int)
+    is_day_first = bool((one > 12).any())
+    differs = np.flatnonzero(one != two)
+    if not is_day_first and not (two > 12).any() and differs.size:
         row = differs[0]
         raise ValueError(
             f'{name} holds dates that can be read with the day or with the '
             'month first; write them as YYYY-MM-DD (got '
             f'{values.iloc[row]!r} in row {row})'
         )
-    return first
+    year = parts.year.astype(int)
+    # As POSIX has it: 69 is 1969, 68 is 2068.
+    year += (parts.year.str.len() == 2) * np.where(year < 69, 2000, 1900)
+    days = pd.to_datetime(
+        pd.DataFrame(
+            {
+                'year': year,
+                'month': two if is_day_first else one,
+                'day': one if is_day_first else two,
+            }
+        ),
+        utc=True,
+        errors='coerce',  # such as a day that is no month
+    )
+    rest = parts.rest.where(parts.rest.str.fullmatch(_TIME_OF_DAY))
+    first = pd.Timestamp('1970-01-01', tz='UTC')
+    # Each for itself: some rows may have seconds and others none.
+    time = pd.to_datetime(
+        '1970-01-01' + rest, utc=True, errors='coerce', format='mixed'
+    )
+    return days + (time - first)
 
 
 def to_seconds(values: Any, name: str) -> Any:
@@ -140,6 +171,13 @@ def to_seconds(values: Any, name: str) -> Any:
         values = values.astype(values.dtype.categories.dtype)
     # pandas takes numbers in a column of objects for nanoseconds.
     values = values.infer_objects()
+    # Of these, pandas would take the numbers that they are kept as.
+    if isinstance(values.dtype, pd.PeriodDtype) or values.dtype.kind in 'mb':
+        raise ValueError(
+            f'{name} needs points in time; convert it to dates, as with '
+            "'.dt.to_timestamp()' of periods (got the type "
+            f"'{values.dtype}')"
+        )
     if pd.api.types.is_numeric_dtype(values):
         numbers = to_numbers(values, name)
         large = np.abs(numbers.to_numpy(dtype=np.float64)) >= 2**63

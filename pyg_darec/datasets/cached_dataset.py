@@ -1,7 +1,9 @@
 import hashlib
 import warnings
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch_geometric.data import HeteroData, InMemoryDataset
 
 from pyg_darec.io import atomic_write
@@ -39,17 +41,33 @@ class CachedDataset(InMemoryDataset):
         return f'{self.cache_name}_{digest.hexdigest()[:12]}.pt'
 
     def load_cached(self) -> None:
-        r"""Loads the cached file, which is made again if it is damaged."""
+        r"""Loads the cached file, which is made again if it is damaged, or
+        holds anything but tensors and plain values: no code of it is run.
+        """
         path = self.processed_paths[0]
         try:
-            self.load(path, data_cls=HeteroData)
+            content, self.slices, _ = _load(path)
+            self.data = HeteroData.from_dict(content)
         except Exception as e:  # PyTorch's depend on where the damage is
             warnings.warn(
                 f"'{path}' is damaged and is made again from its source "
                 f'files (got {type(e).__name__})'
             )
             self.process()
+            # Of this process, and so to be trusted with what a
+            # 'pre_transform' may have put there.
             self.load(path, data_cls=HeteroData)
+
+    def _process(self) -> None:
+        # PyTorch Geometric would run the code of these as well.
+        for name in ('pre_transform.pt', 'pre_filter.pt'):
+            path = Path(self.processed_dir) / name
+            try:
+                if path.exists():
+                    _load(path)
+            except Exception:  # as above
+                path.unlink()
+        super()._process()
 
     def process(self) -> None:
         data = self.make_data()
@@ -62,3 +80,10 @@ class CachedDataset(InMemoryDataset):
         for other in path.parent.glob(f'{self.cache_name}_*.pt'):
             if other != path:
                 other.unlink()
+
+
+def _load(path: str | Path) -> Any:
+    """What 'torch_geometric.io.fs.torch_load' loads, which falls back to
+    running code.
+    """
+    return torch.load(path, weights_only=True)

@@ -45,7 +45,9 @@ def read_reviews(
             or the file cannot be read as a table.
         FileNotFoundError: If there is no such file.
     """
-    table, name = read_table(table, (user, item), sep)
+    table, name = read_table(
+        table, (user, item), sep, columns=(user, item, text)
+    )
     check_columns(table, [user, item, text], name)
     columns = [
         to_ids(table[key], describe_column(key, name)).tolist()

@@ -13,6 +13,7 @@ from torch_geometric.data import HeteroData
 from pyg_darec.datasets.cached_dataset import CachedDataset
 from pyg_darec.graph import EDGE_TYPE
 from pyg_darec.io import download, load_restricted_pickle, unpack_members
+from pyg_darec.io.unpack import is_member
 
 URL = 'https://archive.org/download/rlmrec_data/data.zip'
 SHA256 = 'f7d283fc4b296764294ab836952ff9dda3556e743423da6cc538657c205ab997'
@@ -38,11 +39,15 @@ class RLMRecDataset(CachedDataset):
     (attached as :obj:`profile`). They may hold another split or other
     embeddings than the published ones. What is missing comes from
     :obj:`root/raw/data.zip`, the public archive of 475 MB, which is
-    downloaded if it is not there and deleted again if it was downloaded.
+    downloaded if it is not there and deleted again if it was downloaded. The
+    matrices of another split need to be all there: none is made up for by a
+    published one.
 
     **The three matrices are enough**: nothing is downloaded then. Pass
     :obj:`profiles=True` to fetch the embeddings and profiles as well, or copy
-    them to :obj:`root/raw` at any later time.
+    them to :obj:`root/raw` at any later time. Added to the matrices of
+    another split, the published ones may know its held-out interactions,
+    which a warning says.
 
     .. note::
         Nothing is known of the date up to which the published profiles were
@@ -67,7 +72,8 @@ class RLMRecDataset(CachedDataset):
     Raises:
         DownloadError: If the archive is needed and cannot be downloaded.
         ValueError: If a file is damaged, tries to run code, or disagrees
-            with the others about the number of users or items.
+            with the others about the number of users or items, or if some of
+            the matrices of another split are missing.
     """
 
     folder: ClassVar[str]
@@ -103,8 +109,24 @@ class RLMRecDataset(CachedDataset):
     def download(self) -> None:
         archive = self._raw('data.zip')
         own = not archive.exists()
+        given = [n for n in MATRICES.values() if self._raw(n).exists()]
+        missing = [n for n in MATRICES.values() if n not in given]
+        # Without the archive, before it is downloaded.
+        if missing and (other := self._unpublished(given)):
+            raise ValueError(
+                f"'{self.raw_dir}' needs all matrices of one split; add "
+                f'{missing}, or remove {other} to use the published split '
+                f'(got {given}, not all of which are published)'
+            )
         if own:
             download(URL, archive, SHA256)
+        if not missing and (other := self._unpublished(given)):
+            warnings.warn(
+                f"'{self.raw_dir}' holds another split than the published "
+                'one, whose embeddings and profiles are added and may know '
+                'what this one holds out; put your own there instead (got '
+                f'other {other})'
+            )
         # Never over a file of the user, who may have another split.
         members = {
             f'{self.folder}/{path.name}': path
@@ -146,11 +168,27 @@ class RLMRecDataset(CachedDataset):
     def _raw(self, name: str) -> Path:
         return Path(self.raw_dir) / name
 
+    def _unpublished(self, names: list[str]) -> list[str]:
+        """Those files that are not known to be the published ones."""
+        archive = self._raw('data.zip')
+        if archive.exists():
+            return [
+                name
+                for name in names
+                if not is_member(
+                    archive, f'{self.folder}/{name}', self._raw(name)
+                )
+            ]
+        return [n for n in names if self._digest(n) != self.sha256.get(n)]
+
+    def _digest(self, name: str) -> str:
+        with self._raw(name).open('rb') as file:
+            return hashlib.file_digest(file, 'sha256').hexdigest()
+
     def _warn_if_unpublished(self, name: str) -> None:
         if name not in self.sha256:
             return
-        with self._raw(name).open('rb') as file:
-            digest = hashlib.file_digest(file, 'sha256').hexdigest()
+        digest = self._digest(name)
         if digest != self.sha256[name]:
             warnings.warn(
                 f"'{self._raw(name)}' is not the published file of "

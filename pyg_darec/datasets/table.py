@@ -44,8 +44,9 @@ def from_table(
     Node :math:`n` is the :math:`n`-th smallest id, so that the order of rows
     has no influence. The original ids are kept as lists,
     :obj:`data['user'].id` and :obj:`data['item'].id`; ids that are whole
-    numbers become :obj:`int`, and ids that are neither numbers nor texts, such
-    as a :class:`~uuid.UUID` or a date, what they are written like.
+    numbers become :obj:`int`, and ids that are neither whole numbers nor texts,
+    such as :obj:`0.5`, a :class:`~uuid.UUID` or a date, what they are written
+    like.
     **All** interactions go to :obj:`edge_index`, sorted by user, then by
     item: split them with :class:`~pyg_darec.transforms.SplitInteractions`.
 
@@ -103,12 +104,14 @@ def from_table(
         raise ValueError(
             f"'user' and 'item' need to be two columns (got {user!r} for both)"
         )
-    numbers = [column for column in (time, rating) if column is not None]
-    table, name = read_table(table, (user, item), sep, numbers)
-    import pandas as pd  # only now: the reader says how to install it
-
     chosen = {'user': user, 'item': item, 'time': time, 'rating': rating}
     columns = {key: c for key, c in chosen.items() if c is not None}
+    numbers = [columns[key] for key in ('time', 'rating') if key in columns]
+    table, name = read_table(
+        table, (user, item), sep, numbers, list(columns.values())
+    )
+    import pandas as pd  # only now: the reader says how to install it
+
     check_columns(table, list(columns.values()), name)
     frame = pd.DataFrame(
         {

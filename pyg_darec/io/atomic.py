@@ -33,32 +33,69 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         FileNotFoundError: If nothing was written to the yielded path.
     """
-    # The real path, since renaming onto a link would replace the link.
-    target = Path(os.path.realpath(path))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Ends in the suffix of the target: 'numpy.save' would append its own.
-    name = f'.{target.name}.{secrets.token_hex(4)}.tmp{target.suffix}'
-    tmp = target.with_name(name)
+    file = PendingFile(path)
     try:
-        mode = _mode(target, tmp)
-        yield tmp
-        if not tmp.is_file():
+        yield file.tmp
+        file.flush()
+        file.replace()
+    finally:
+        file.discard()
+    file.flush_folder()
+
+
+class PendingFile:
+    r"""A file that was written, or not yet, and waits to take its place;
+    :func:`atomic_write` in steps, for several files at once.
+
+    Args:
+        path (str or os.PathLike): The file to replace.
+
+    Attributes:
+        tmp (Path): The path to write to.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        # The real path, since renaming onto a link would replace the link.
+        self.target = Path(os.path.realpath(path))
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+        # Ends in the suffix of the target: 'numpy.save' would append its own.
+        random = f'{secrets.token_hex(4)}.tmp{self.target.suffix}'
+        self.tmp = self.target.with_name(f'.{self.target.name}.{random}')
+        self._mode = _mode(self.target, self.tmp)
+
+    def flush(self) -> None:
+        r"""All that can be slow or fail on a full disk.
+
+        Raises:
+            FileNotFoundError: If nothing was written.
+        """
+        if not self.tmp.is_file():
             raise FileNotFoundError(
-                f"Nothing was written for '{target}'; write to the path that "
-                f"'atomic_write' yields (got no file '{tmp}')"
+                f"Nothing was written for '{self.target}'; write to the path "
+                f"that 'atomic_write' yields (got no file '{self.tmp}')"
             )
         # Some libraries write files that only their owner may read.
-        tmp.chmod(mode)
-        _fsync(tmp, os.O_RDWR)
-        os.replace(tmp, target)
-    except BaseException:
+        self.tmp.chmod(self._mode)
+        _fsync(self.tmp, os.O_RDWR)
+
+    def replace(self) -> None:
+        r"""Takes the place of the earlier file."""
+        os.replace(self.tmp, self.target)
+
+    def discard(self) -> None:
+        r"""Removes what has not taken its place."""
         with suppress(OSError):
-            tmp.unlink()
-        raise
-    # The rename itself survives a power cut only once the folder is on the
-    # disk. Not every system and file system can do that for a folder.
-    with suppress(OSError):
-        _fsync(target.parent, os.O_RDONLY)
+            self.tmp.unlink()
+
+    def flush_folder(self) -> None:
+        r"""Lets a power cut not undo the renaming, as far as a system and its
+        file system can do that.
+        """
+        with suppress(OSError):
+            _fsync(self.target.parent, os.O_RDONLY)
+
+    def __repr__(self) -> str:
+        return f"{self.__class__.__name__}('{self.target}')"
 
 
 def _mode(target: Path, tmp: Path) -> int:

@@ -4,11 +4,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pyg_darec.io.atomic import atomic_write
+from pyg_darec.io.atomic import PendingFile, atomic_write
 from pyg_darec.io.json_lines import write_lines
 
 MANIFEST = 'manifest.json'
@@ -21,19 +21,20 @@ class FolderWriter:
         content (dict): What the manifest says besides the files, in JSON.
     """
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.content: dict[str, Any] = {}
         self.written: dict[str, Path] = {}
-        self._stack = stack
+        self._pending: list[PendingFile] = []
 
     def add(self, name: str) -> Path:
         r"""A temporary path to write the file :obj:`name` to; it takes its
         place together with all others.
         """
-        path = self._stack.enter_context(atomic_write(self.folder / name))
-        self.written[name] = path
-        return path
+        file = PendingFile(self.folder / name)
+        self._pending.append(file)
+        self.written[name] = file.tmp
+        return file.tmp
 
     def add_lines(self, name: str, values: Sequence[Any]) -> None:
         r"""Writes a list to the file :obj:`name`, one value a line.
@@ -45,6 +46,32 @@ class FolderWriter:
             write_lines(self.add(name), values)
         except TypeError as e:
             raise TypeError(f"'{name}': {e}") from None
+
+    def flush(self, format: str) -> None:
+        r"""Gets all files to the disk, under their temporary names, with the
+        manifest after them.
+        """
+        files = {name: _state(path) for name, path in self.written.items()}
+        content = {'format': format, **self.content, 'files': files}
+        manifest = PendingFile(self.folder / MANIFEST)
+        self._pending.append(manifest)
+        _dump_manifest(manifest.tmp, content)
+        for file in self._pending:
+            file.flush()
+
+    def replace(self) -> None:
+        r"""Lets all files take their places, the manifest last. Nothing slow
+        is in between that could be interrupted.
+        """
+        for file in self._pending:
+            file.replace()
+        for file in self._pending:
+            file.flush_folder()
+
+    def discard(self) -> None:
+        r"""Removes all that has not taken its place."""
+        for file in self._pending:
+            file.discard()
 
 
 @contextmanager
@@ -68,32 +95,30 @@ def write_folder(
     """
     folder = Path(path)
     check_folder(folder, format)
+    writer, state = FolderWriter(folder), 'any earlier version is as it was'
     try:
         # Says whose folder it is, should the first writing be cut off.
         if first := not (folder / MANIFEST).exists():
             _write_manifest(folder / MANIFEST, {'format': format})
         earlier = _load_manifest(folder / MANIFEST).get('files', {})
         try:
-            with ExitStack() as stack:
-                # Entered first, so that it is replaced last.
-                manifest = stack.enter_context(atomic_write(folder / MANIFEST))
-                writer = FolderWriter(folder, stack)
-                yield writer
-                files = {n: _state(p) for n, p in writer.written.items()}
-                content = {'format': format, **writer.content, 'files': files}
-                _dump_manifest(manifest, content)
+            yield writer
+            writer.flush(format)
+            state = 'may be of two versions'
+            writer.replace()
         except BaseException:
+            writer.discard()
             if first and _visible(folder) == [MANIFEST]:
                 (folder / MANIFEST).unlink()
                 with suppress(OSError):
                     folder.rmdir()  # others may have files in it by now
             raise
-        for name in set(earlier) - set(files):
+        for name in set(earlier) - set(writer.written):
             (folder / Path(name).name).unlink(missing_ok=True)
     except OSError as e:
         raise OSError(
-            f"'{folder}' could not be written and any earlier version is as "
-            f'it was; free some space or choose another folder (got {e})'
+            f"'{folder}' could not be written and {state}; free some space or "
+            f'choose another folder (got {e})'
         ) from e
 
 

@@ -3,7 +3,8 @@
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from pyg_darec.io.atomic import atomic_write
@@ -31,12 +32,47 @@ def unpack_members(
         ValueError: If :obj:`archive` is not a complete zip archive, or if a
             member is missing, there more than once, or too large.
     """
+    with _opened(archive) as file:
+        # All are looked up before the first is written.
+        infos = {m: _find(file, m, max_bytes) for m in members}
+        for member, info in infos.items():
+            _extract(file, info, Path(members[member]), max_bytes)
+
+
+def is_member(
+    archive: str | os.PathLike[str],
+    member: str,
+    path: str | os.PathLike[str],
+    max_bytes: int = 2**30,
+) -> bool:
+    r"""Whether a file holds what :func:`unpack_members` would write to it.
+
+    Args:
+        archive (str or os.PathLike): The zip archive.
+        member (str): The end of the path of the member in the archive.
+        path (str or os.PathLike): The file.
+        max_bytes (int, optional): The largest size that a member may have
+            when unpacked. (default: :obj:`2**30`)
+
+    Raises:
+        ValueError: As :func:`unpack_members`.
+    """
+    with _opened(archive) as file:
+        info = _find(file, member, max_bytes)
+    if info.file_size != os.path.getsize(path):
+        return False
+    checksum = 0
+    with Path(path).open('rb') as source:
+        while chunk := source.read(_CHUNK):
+            checksum = zlib.crc32(chunk, checksum)
+    return checksum == info.CRC
+
+
+@contextmanager
+def _opened(archive: str | os.PathLike[str]) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(archive) as file:
-            # All are looked up before the first is written.
-            infos = {m: _find(file, m, max_bytes) for m in members}
-            for member, info in infos.items():
-                _extract(file, info, Path(members[member]), max_bytes)
+            yield file
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as e:
         raise ValueError(
             f"'{archive}' is not a complete zip archive; delete it and fetch "

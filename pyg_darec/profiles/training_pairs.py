@@ -54,8 +54,6 @@ class TrainingPairs:
         self._seed = seed
         self._edge_index = graph.edge_index
         self._time = _times(data, edge_type, graph, time_attr)
-        key = graph.edge_index[0] * graph.num_items + graph.edge_index[1]
-        self._pairs = set(key.tolist())
 
     def items_of_users(self) -> Iterator[list[int]]:
         r"""The items of each user, newest first."""
@@ -92,15 +90,20 @@ class TrainingPairs:
             ValueError: If a row is no triple or its text not a string, or if
                 there are reviews and none belongs to a training pair.
         """
+        if reviews is None:
+            return {}
         users, items = WrittenIds(self.user_ids), WrittenIds(self.item_ids)
         out: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
         row, first = -1, None
-        for row, review in enumerate(() if reviews is None else reviews):
+        num_items = len(self.item_ids)
+        key = self._edge_index[0] * num_items + self._edge_index[1]
+        pairs = set(key.tolist())
+        for row, review in enumerate(reviews):
             user_id, item_id, text = _check_review(row, review)
             first = first or (user_id, item_id)
             user, item = users.find(user_id), items.find(item_id)
             known = user >= 0 and item >= 0
-            if not known or user * len(self.item_ids) + item not in self._pairs:
+            if not known or user * num_items + item not in pairs:
                 continue
             if text.strip():
                 out[user, item].append(text)

@@ -137,8 +137,14 @@ def _excluded(
     """The excluded pairs of the users as positions in them, sorted, and
     items.
     """
-    empty = users.new_empty(2, 0)
-    edge_index = torch.cat([empty, *(e.to(users) for e in exclude)], dim=1)
+    # Sorting takes longest, and for one user it need not be all pairs.
+    is_asked = torch.zeros(num_users, dtype=torch.bool, device=users.device)
+    is_asked[users] = True
+    parts = [users.new_empty(2, 0)]
+    for pairs in exclude:
+        part = pairs.to(users)
+        parts.append(part[:, is_asked[part[0]]])
+    edge_index = torch.cat(parts, dim=1)
     owner, order = edge_index[0].sort()
     degree = torch.bincount(owner, minlength=num_users)
     first = degree.cumsum(0) - degree

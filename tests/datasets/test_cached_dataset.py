@@ -1,4 +1,6 @@
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -64,3 +66,35 @@ def test_damaged_cache_is_made_again(tmp_path, content):
     with pytest.warns(UserWarning, match='is damaged and is made again'):
         assert Toy(tmp_path, source)[0]['user'].x.item() == 4
     assert Toy(tmp_path, source)[0]['user'].x.item() == 4
+
+
+class Evil:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        # PyTorch never takes those of 'os', whoever calls it.
+        return shutil.copy, (__file__, str(self.path))
+
+
+@pytest.mark.parametrize('name', ['data', 'pre_transform.pt', 'pre_filter.pt'])
+def test_no_code_of_a_cache_is_run(tmp_path, recwarn, name):
+    source = tmp_path / 'source.txt'
+    source.write_text('5')
+    path = Path(Toy(tmp_path, source).processed_paths[0])
+    path = path if name == 'data' else path.with_name(name)
+    torch.save(Evil(tmp_path / 'evil'), path)
+    assert Toy(tmp_path, source)[0]['user'].x.item() == 5
+    assert not (tmp_path / 'evil').exists()
+    has_warned = any('is made again' in str(w.message) for w in recwarn)
+    assert has_warned == (name == 'data')
+
+
+def test_the_pre_transform_is_still_compared(tmp_path):
+    source = tmp_path / 'source.txt'
+    source.write_text('6')
+    Toy(tmp_path, source)
+    path = tmp_path / 'processed' / 'pre_transform.pt'
+    torch.save('another', path)
+    with pytest.warns(UserWarning, match='`pre_transform` argument differs'):
+        Toy(tmp_path, source)

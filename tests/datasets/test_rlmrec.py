@@ -184,10 +184,44 @@ def test_download(tmp_path, downloads, cls):
 def test_profiles_are_added_to_own_matrices(tmp_path, downloads):
     own = make_files(seed=9)
     write(tmp_path, {name: own[name] for name in MATRICES})
-    data = Steam(tmp_path, profiles=True)[0]
+    with pytest.warns(UserWarning, match='another split than the published'):
+        data = Steam(tmp_path, profiles=True)[0]
     check_matrices(data, own)
     check_profiles(data, make_files(seed=2))
     Steam(tmp_path, profiles=True)
+    assert len(downloads) == 1
+
+
+@pytest.mark.parametrize('has_archive', [True, False])
+def test_two_splits_are_not_mixed(tmp_path, archive, has_archive):
+    write(tmp_path, {'trn_mat.pkl': FILES['trn_mat.pkl']})
+    if has_archive:
+        write(tmp_path, {'data.zip': archive.read_bytes()})
+    before = sorted(os.listdir(tmp_path / 'raw'))
+    match = r"add \['val_mat.pkl', 'tst_mat.pkl'\], or remove \['trn_mat.pkl'"
+    with pytest.raises(ValueError, match=match):
+        Steam(tmp_path)
+    assert sorted(os.listdir(tmp_path / 'raw')) == before
+
+
+@pytest.mark.filterwarnings('error')
+def test_unpacking_that_was_cut_off_goes_on(tmp_path, archive):
+    published = make_files(seed=2)
+    write(tmp_path, {'data.zip': archive.read_bytes()})
+    write(tmp_path, {'trn_mat.pkl': published['trn_mat.pkl']})
+    data = Steam(tmp_path)[0]
+    check_matrices(data, published)
+    check_profiles(data, published)
+
+
+def test_published_matrix_is_known_without_the_archive(
+    tmp_path, downloads, monkeypatch
+):
+    published = make_files(seed=2)
+    digest = hashlib.sha256(pickle.dumps(published['trn_mat.pkl'])).hexdigest()
+    monkeypatch.setattr(Steam, 'sha256', {'trn_mat.pkl': digest})
+    write(tmp_path, {'trn_mat.pkl': published['trn_mat.pkl']})
+    check_matrices(Steam(tmp_path)[0], published)
     assert len(downloads) == 1
 
 

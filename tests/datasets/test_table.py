@@ -11,7 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyg_darec.datasets import attach_texts, from_table, load_data, save_data
+from pyg_darec.datasets import (
+    _table_checks,
+    attach_texts,
+    from_table,
+    load_data,
+    save_data,
+)
 from pyg_darec.datasets.reviews import read_reviews
 from pyg_darec.graph import EDGE_TYPE
 from pyg_darec.transforms import SplitInteractions
@@ -133,7 +139,12 @@ def test_times(times, seconds):
     ('ids', 'expected'),
     [
         ([3.0, 1.0], [1, 3]),  # what a column with gaps was read as
-        ([0.5, 0.25], [0.25, 0.5]),
+        ([0.5, 0.25], ['0.25', '0.5']),
+        ([True, False], ['False', 'True']),
+        (np.array([2**64 - 1, 5], dtype=np.uint64), [5, 2**64 - 1]),
+        (pd.array([3, 1], dtype='Int8'), [1, 3]),
+        (pd.array([3, 1], dtype='uint8[pyarrow]'), [1, 3]),
+        (pd.array(['\uff42', '😀'], dtype='str'), ['\uff42', '😀']),
         (np.array([3, 1], dtype=np.uint8), [1, 3]),
         (pd.Categorical(['b', 'a']), ['a', 'b']),
         (pd.array(['b', 'a'], dtype='string'), ['a', 'b']),
@@ -154,6 +165,39 @@ def test_any_hashable_id(ids, expected):
     data = from_table(pd.DataFrame({'user': ids, 'item': [1, 1]}))
     assert data['user'].id == expected
     assert {type(i) for i in data['user'].id} == {type(expected[0])}
+
+
+@settings(max_examples=50)
+@given(
+    ids=st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1)
+    | st.lists(st.text(st.characters(exclude_categories=['Cs'])), min_size=1),
+    dtypes=st.sampled_from(
+        [('int64', 'str'), ('Int64', 'string'), ('int64[pyarrow]', 'string')]
+    ),
+)
+def test_ids_are_the_same_whatever_the_type_of_the_column(ids, dtypes):
+    def read(dtype):
+        user = pd.Series(ids, dtype=dtype)
+        frame = pd.DataFrame({'user': user, 'item': range(len(ids))})
+        reviews = read_reviews(frame.assign(text=''))
+        return from_table(frame), [review[0] for review in reviews]
+
+    expected, expected_row = read(object)
+    data, row = read(dtypes[isinstance(ids[0], str)])
+    assert data['user'].id == expected['user'].id == sorted(set(ids))
+    assert row == expected_row == ids
+    assert {type(value) for value in row} == {type(ids[0])}
+    pairs, expected_pairs = (d[EDGE_TYPE].edge_index for d in (data, expected))
+    assert pairs.tolist() == expected_pairs.tolist()
+
+
+def test_ids_of_one_type_are_not_looked_at_row_by_row(monkeypatch):
+    def decode(value):
+        raise AssertionError(f'was looked at: {value}')
+
+    monkeypatch.setattr(_table_checks, 'decode', decode)
+    frame = pd.DataFrame({'user': [2, 1], 'item': pd.array(['b', 'a'], 'str')})
+    assert from_table(frame)['item'].id == ['a', 'b']
 
 
 def test_ids_of_other_kinds_can_be_saved(tmp_path):

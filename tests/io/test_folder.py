@@ -70,6 +70,64 @@ def test_full_disk(tmp_path):
     assert everything(tmp_path) == before
 
 
+class Cut(BaseException):
+    """An interruption."""
+
+
+@pytest.mark.parametrize('error', [Cut, OSError(28, 'No space left')])
+@pytest.mark.parametrize('number', range(1, 4))
+def test_cut_off_while_the_disk_is_written(
+    tmp_path, monkeypatch, error, number
+):
+    write(tmp_path)
+    before = everything(tmp_path)
+    real, calls = os.fsync, []
+
+    def fsync(descriptor):
+        calls.append(descriptor)
+        if len(calls) == number:
+            raise error
+        real(descriptor)
+
+    monkeypatch.setattr(os, 'fsync', fsync)
+    with pytest.raises((Cut, OSError)) as info:
+        write(tmp_path, 'new')
+    if info.type is OSError:
+        assert 'any earlier version is as it was' in str(info.value)
+    assert everything(tmp_path) == before
+    assert read_folder(tmp_path, 'test.1')['note'] == 'aaa'
+
+
+def test_nothing_is_flushed_between_replacements(tmp_path, monkeypatch):
+    write(tmp_path)
+    calls = []
+    for name in ('fsync', 'replace'):
+        real = getattr(os, name)
+        monkeypatch.setattr(
+            os, name, lambda *a, n=name, f=real: calls.append(n) or f(*a)
+        )
+    write(tmp_path, 'new')
+    assert calls[:6] == ['fsync'] * 3 + ['replace'] * 3
+
+
+def test_failure_in_the_middle_of_the_replacement(tmp_path, monkeypatch):
+    write(tmp_path)
+    real = os.replace
+
+    def replace(source, target):
+        if target.name == 'y.txt':
+            raise PermissionError('in use')
+        real(source, target)
+
+    monkeypatch.setattr(os, 'replace', replace)
+    with pytest.raises(OSError, match=r'may be of two versions.*in use'):
+        write(tmp_path, 'new')
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"x\.txt' is .* of another writing"):
+        read_folder(tmp_path, 'test.1')
+    assert sorted(everything(tmp_path)) == [MANIFEST, 'x.txt', 'y.txt']
+
+
 def test_read_only_folder(tmp_path, monkeypatch):
     # Permissions do not hold back a test that runs as root.
     def mkdir(*args, **kwargs):

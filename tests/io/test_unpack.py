@@ -4,6 +4,7 @@ import zipfile
 import pytest
 
 from pyg_darec.io import unpack_members
+from pyg_darec.io.unpack import is_member
 
 
 @pytest.fixture
@@ -88,3 +89,16 @@ def test_damaged_compression(make_zip, tmp_path):
     with pytest.raises(ValueError, match='fetch it again'):
         unpack_members(path, {'yelp/a.pkl': tmp_path / 'a.pkl'})
     assert os.listdir(tmp_path) == ['archive.zip']
+
+
+def test_is_member(make_zip, tmp_path):
+    archive = make_zip({'data/yelp/a.pkl': b'right'})
+    path = tmp_path / 'file'
+    for content in (b'right', b'wrong', b'longer'):
+        path.write_bytes(content)
+        is_same = is_member(archive, 'yelp/a.pkl', path)
+        assert is_same == (content == b'right')
+    with pytest.raises(ValueError, match=r"exactly one 'steam/a.pkl'"):
+        is_member(archive, 'steam/a.pkl', path)
+    with pytest.raises(ValueError, match='not a complete zip archive'):
+        is_member(path, 'yelp/a.pkl', path)

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pandas as pd
 import pytest
 import torch
@@ -71,6 +73,16 @@ def test_only_reviews_of_training_pairs_pass(draw):
     assert set(out) == train & {first, *reviewed}
     for (user, item), text in out.items():
         assert set(text.split('\n')) == {f'{user}-{item}'}
+
+
+def test_pairs_are_not_looked_up_without_reviews():
+    train = torch.cartesian_prod(torch.arange(300), torch.arange(100)).t()
+    data = make_data(train.tolist(), num_users=300, num_items=100)
+    tracemalloc.start()
+    assert TrainingPairs(data).reviews(None) == {}
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20  # a set of all pairs takes more
 
 
 def test_reviews_without_text_are_skipped():

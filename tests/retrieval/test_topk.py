@@ -209,3 +209,19 @@ def test_cuda() -> None:
     out = masked_topk(user.cuda(), item.cuda(), 20, [seen], chunk_size=10)
     assert out[0].cpu().equal(score)
     assert out[1].is_cuda
+
+
+def test_sorts_the_pairs_of_the_users_that_are_asked_for(monkeypatch):
+    sizes, real = [], Tensor.sort
+
+    def sort(self, *args, **kwargs):
+        sizes.append(self.numel())
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(Tensor, 'sort', sort)
+    pairs = torch.cartesian_prod(torch.arange(50), torch.arange(40)).t()
+    user, item = torch.randn(50, 3), torch.randn(60, 3)
+    _, index = masked_topk(user, item, 30, [pairs], [7, 3, 7])
+    assert index[:, 20:].tolist() == [[-1] * 10] * 3
+    assert sizes
+    assert max(sizes) <= 120

@@ -108,9 +108,8 @@ class DisentangledStructure(Module):
     def terms(self, cf: Tensor, llm: Tensor) -> dict[str, Tensor]:
         r"""The terms between the embeddings of the same nodes."""
         llm, width = llm.to(cf.dtype), cf.size(1)
-        for side, part in _PARTS:  # an optimizer needs to know them all
-            x = cf if side == 'cf' else llm
-            getattr(self, f'{side}_{part}').initialize_parameters(x, width)
+        if not torch.compiler.is_compiling():  # then they have their widths
+            self._initialize(cf, llm)
         on = {name for name, w in self.term_weights.items() if w != 0}
         terms: dict[str, Tensor] = {}
         if on & {'or', 'uni'}:
@@ -131,6 +130,15 @@ class DisentangledStructure(Module):
             cf_center, llm_center, match = self.centers(cf_sh, llm_sh)
             terms['loc'] = center_alignment(cf_center, llm_center[match])
         return terms
+
+    def _initialize(self, cf: Tensor, llm: Tensor) -> None:
+        """Sets the open widths of all parts: an optimizer needs to know those
+        as well that no term looks at.
+        """
+        for side, part in _PARTS:
+            x = cf if side == 'cf' else llm
+            encoder = getattr(self, f'{side}_{part}')
+            encoder.initialize_parameters(x, cf.size(1))
 
     def parts(self, cf: Pair, llm: Pair) -> dict[str, Pair]:
         r"""All four parts, of users and of items."""
