@@ -25,9 +25,12 @@ def match_ids(ids: Sequence[Any], nodes: Sequence[Any], where: str) -> Tensor:
     some = list(ids[:3])
     missing = [node for node in nodes if node not in row_of]
     if missing:
+        written = set(map(str, ids))
+        is_there = any(str(node) in written for node in missing)
+        advice = 'write ids as the nodes do' if is_there else 'add them'
         raise ValueError(
             f'{where} lacks {len(missing)} of {len(nodes)} nodes, first id '
-            f'{missing[0]!r}; add their embeddings (got ids like {some})'
+            f'{missing[0]!r}; {advice} (got ids like {some})'
         )
     extra = [i for i in ids if i not in node_of]
     if extra:

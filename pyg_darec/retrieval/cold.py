@@ -64,12 +64,12 @@ def recommend_cold(
         k (int, optional): The number of items per user.
             (default: :obj:`10`)
         allow (Sequence[int] or torch.Tensor, optional): As of
-            :func:`~pyg_darec.recommend`; the users of an edge index are rows
-            of :obj:`llm_x`. (default: :obj:`None`)
+            :func:`~pyg_darec.retrieval.recommend`; the users of an edge index
+            are rows of :obj:`llm_x`. (default: :obj:`None`)
         deny (Sequence[int] or torch.Tensor, optional): Likewise.
             (default: :obj:`None`)
         new_items (torch.Tensor or numpy.ndarray, optional): As of
-            :func:`~pyg_darec.recommend`. (default: :obj:`None`)
+            :func:`~pyg_darec.retrieval.recommend`. (default: :obj:`None`)
 
     Shapes:
         - **llm_x:** :math:`(B, D)`

@@ -45,7 +45,7 @@ def explain(
     what the graph passes on, and zero for a model that does not propagate; it
     is not what training without the interaction would change. It takes one
     propagation for each item that is named and, with the default
-    :class:`~pyg_darec.DaRecAlign`, one reduction of all profiles.
+    :class:`~pyg_darec.nn.align.DaRecAlign`, one reduction of all profiles.
 
     .. code-block:: python
 

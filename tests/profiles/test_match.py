@@ -22,8 +22,12 @@ def test_numpy_ids():
 @pytest.mark.parametrize(
     ('ids', 'nodes', 'match'),
     [
-        (['a'], ['a', 'b', 'c'], "It lacks 2 of 3 nodes, first id 'b'"),
-        (['1'], [1], r"first id 1;.*got ids like \['1'\]"),
+        (['a'], ['a', 'b', 'c'], "It lacks 2 of 3 nodes, first id 'b'; add"),
+        (
+            ['1'],
+            [1],
+            r"first id 1; write ids as the nodes do.*got ids like \['1'\]",
+        ),
         (['a', 'x', 'y'], ['a'], r"2 of 3 .* first id 'x', row 1.*\(got"),
         (['a', 'b', 'a'], ['a', 'b'], r"It has id 'a' twice.*rows 0 and 2"),
         (['a'], ['a', 'a'], r"graph that It .*id 'a' twice.*rows 0 and 1"),
