@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 from torch_geometric.data import HeteroData
 
-from pyg_darec.changes import version_of
+from pyg_darec.changes import stamp
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.hash_split import PROFILE_SPLIT, hash_split
 from pyg_darec.held_out import held_out_keys
@@ -75,4 +75,4 @@ def _stamp(value: Any) -> Any:
     """What differs once another value is put there, or a tensor changed."""
     if isinstance(value, int | str):
         return value
-    return id(value), version_of(value) if isinstance(value, Tensor) else None
+    return stamp(value) if isinstance(value, Tensor) else (id(value), None)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_darec.changes import is_trained, version_of
+from pyg_darec.changes import is_trained, stamp, version_of
 from pyg_darec.checks import check_embeddings, check_index, check_shape
 from pyg_darec.count_nodes import count_nodes
 from pyg_darec.sparse import CSR, Propagate
@@ -266,7 +266,7 @@ class BipartiteGraph:
             return self
         # What is not made by the graph itself may be replaced or changed.
         others = [self.weight, *self.llm_x.values()]
-        key = [(id(x), version_of(x)) for x in others], list(self.llm_x)
+        key = [stamp(x) for x in others], list(self.llm_x)
         known = self._moved.get(device)
         if known is None or known[0] != key:
             # Holding them keeps their ids from being given to others.

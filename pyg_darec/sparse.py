@@ -74,13 +74,13 @@ def _matmul(matrix: Sequence[Tensor], x: Tensor) -> Tensor:
     if can_gather(matrix, x):
         return gather_rows(matrix, x)
     if _are_bags(matrix, x):
-        ptr, col, value = (part.detach() for part in matrix)
+        ptr, col, value = matrix
         return torch.nn.functional.embedding_bag(
             col,
             x.detach(),
             ptr,
             mode='sum',
-            per_sample_weights=value,
+            per_sample_weights=value.detach(),
             include_last_offset=True,
         )
     csr = _csr_tensor(matrix, x.size(0))

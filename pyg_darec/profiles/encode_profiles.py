@@ -23,6 +23,7 @@ from pyg_darec.profiles.embed import (
 from pyg_darec.profiles.embedding_store import EmbeddingStore
 from pyg_darec.profiles.encoder import Encoder, TextEncoder, describe
 from pyg_darec.profiles.manifest import Manifest
+from pyg_darec.profiles.match import add_row
 from pyg_darec.profiles.store_place import OtherStoreError
 from pyg_darec.profiles.store_writer import StoreWriter
 
@@ -187,12 +188,8 @@ def encode_profiles(
 def _each_once(ids: Iterable[Any]) -> Iterator[Any]:
     row_of: dict[Any, int] = {}
     for row, key in enumerate(ids):
-        # What is no id is told with its text.
-        if is_id(key) and row_of.setdefault(key, row) != row:
-            raise ValueError(
-                f"'ids' has id {key!r:.80} twice; keep one of them (got rows "
-                f'{row_of[key]} and {row})'
-            )
+        if is_id(key):  # what is none is told with its text
+            add_row(row_of, key, row, "'ids'")
         yield key
 
 

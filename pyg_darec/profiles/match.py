@@ -27,7 +27,9 @@ def match_ids(ids: Sequence[Any], nodes: Sequence[Any], where: str) -> Tensor:
     if missing:
         written = set(map(str, ids))
         is_there = any(str(node) in written for node in missing)
-        advice = 'write ids as the nodes do' if is_there else 'add them'
+        advice = (
+            'write ids as the nodes do' if is_there else 'add their embeddings'
+        )
         raise ValueError(
             f'{where} lacks {len(missing)} of {len(nodes)} nodes, first id '
             f'{missing[0]!r}; {advice} (got ids like {some})'
@@ -53,9 +55,16 @@ def _rows(ids: Sequence[Any], where: str) -> dict[Any, int]:
                 f'{where} needs ids that are integers or strings; the one of '
                 f'row {row} is not (got {value!r})'
             )
-        if rows.setdefault(value, row) != row:
-            raise ValueError(
-                f'{where} has id {value!r} twice; keep one of them (got rows '
-                f'{rows[value]} and {row})'
-            )
+        add_row(rows, value, row, where)
     return rows
+
+
+def add_row(rows: dict[Any, int], key: Any, row: int, where: str) -> None:
+    r"""Adds an id to those of earlier rows, or raises a :class:`ValueError` if
+    it is one of them.
+    """
+    if rows.setdefault(key, row) != row:
+        raise ValueError(
+            f'{where} has id {key!r:.80} twice; keep one of them (got rows '
+            f'{rows[key]} and {row})'
+        )

@@ -62,9 +62,9 @@ def train_epoch(
         row[[columns.index(name) for name in own]] = part
     _check_finite(table, columns, epoch)
     weight = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
-    row_of_epoch = dict(zip(columns, (weight @ table).tolist(), strict=True))
+    values = dict(zip(columns, (weight @ table).tolist(), strict=True))
     seconds = time.perf_counter() - start
-    return {'epoch': epoch, **row_of_epoch, 'seconds': seconds}
+    return {'epoch': epoch, **values, 'seconds': seconds}
 
 
 def _check_finite(table: Tensor, names: list[str], epoch: int) -> None:

@@ -133,8 +133,7 @@ class Aligner(Wrapper):
 
     @property
     def has_renew(self) -> bool:
-        is_passed_on = type(self).renew is Aligner.renew
-        return self.model.has_renew if is_passed_on else True
+        return type(self).renew is not Aligner.renew or self.model.has_renew
 
     def is_ready(self, epoch: int) -> bool:
         return self.model.is_ready(epoch)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from pyg_darec.changes import version_of
+from pyg_darec.changes import stamp, version_of
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.sparse import Matrix
 
@@ -43,7 +43,7 @@ class Prepared(NamedTuple):
         return cls(
             sources,
             [version_of(x) for x in sources.values()],
-            [(id(x), version_of(x)) for x in module.buffers()],
+            [stamp(x) for x in module.buffers()],
             [x.clone() for x in module.buffers()],
             profiles,
             is_complete,
@@ -69,7 +69,7 @@ class Prepared(NamedTuple):
         if not self.is_from(graph) or now != self.source_versions:
             return False
         buffers = list(module.buffers())
-        versions = [(id(x), version_of(x)) for x in buffers]
+        versions = [stamp(x) for x in buffers]
         if versions == self.buffer_versions:
             return True
         is_equal = all(

@@ -24,6 +24,27 @@ def _fake(x: Tensor, y: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
     return x.new_empty(()), x.new_empty(x.shape), y.new_empty(y.shape)
 
 
+def _add_product(total: Tensor, x: Tensor, y: Tensor) -> None:
+    """Adds to what may have more digits than the factors."""
+    if total.dtype == x.dtype:
+        total.addmm_(x, y)
+    else:
+        total += x @ y
+
+
+class _LogSumExp(torch.autograd.Function):
+    """What is returned with its gradients with respect to the first two
+    arguments, which its forward pass saves behind it.
+    """
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        _, grad_x, grad_y = ctx.saved_tensors
+        others = [None] * (len(ctx.needs_input_grad) - 2)
+        return grad * grad_x, grad * grad_y, *others
+
+
 @operator(
     'log_sum_exp(Tensor anchor, Tensor candidate, Tensor m, Tensor w,'
     ' float limit, ScalarType dtype, bool both) -> (Tensor, Tensor, Tensor)',
@@ -63,14 +84,11 @@ def _log_sum_exp(
         torch.mul(p @ value, scale, out=grad_a[part])
         if both:
             pull = (anchor[part] * scale).to(dtype)
-            if dtype == grad_c.dtype:
-                grad_c.addmm_(p.t(), pull)
-            else:
-                grad_c += p.t() @ pull
+            _add_product(grad_c, p.t(), pull)
     return total + w.sum() * most.log(), grad_a, grad_c.mul_(m.unsqueeze(1))
 
 
-class _WeightedLogSumExp(torch.autograd.Function):
+class _WeightedLogSumExp(_LogSumExp):
     """``sum_i w_i log sum_j m_j exp(<a_i, c_j>)``, with the products over all
     pairs in a dtype of their own.
     """
@@ -92,12 +110,6 @@ class _WeightedLogSumExp(torch.autograd.Function):
         ctx.save_for_backward(out, grad_a, grad_c)
         value: Tensor = out
         return value
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        _, grad_a, grad_c = ctx.saved_tensors
-        return grad * grad_a, grad * grad_c, None, None, None, None
 
 
 @operator(
@@ -129,14 +141,11 @@ def _symmetric_log_sum_exp(
         p = torch.mm(left[part], right, out=buffer.resize_(0)).exp_()
         p *= torch.add(per_row[part], per_col, out=share.resize_(0))
         torch.mul(p @ value_y, m[part].unsqueeze(1), out=grad_x[part])
-        if dtype == grad_y.dtype:
-            grad_y.addmm_(p.t(), value_x[part])
-        else:
-            grad_y += p.t() @ value_x[part]
+        _add_product(grad_y, p.t(), value_x[part])
     return total, grad_x, grad_y.mul_(n.unsqueeze(1))
 
 
-class _SymmetricLogSumExp(torch.autograd.Function):
+class _SymmetricLogSumExp(_LogSumExp):
     """``sum_i m_i log sum_j n_j exp(<x_i, y_j>)`` and the same with the sides
     swapped, with the products over all pairs in a dtype of their own.
     """
@@ -154,12 +163,6 @@ class _SymmetricLogSumExp(torch.autograd.Function):
         ctx.save_for_backward(out, grad_x, grad_y)
         value: Tensor = out
         return value
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        _, grad_x, grad_y = ctx.saved_tensors
-        return grad * grad_x, grad * grad_y, None, None, None
 
 
 def log_partition(
