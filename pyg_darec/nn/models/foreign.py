@@ -28,6 +28,7 @@ from pyg_darec.nn.models.embed_source import (
     source_of,
 )
 from pyg_darec.nn.models.item_order import find_order
+from pyg_darec.nn.objectives import Objective
 from pyg_darec.nn.recommender import Recommender, Step
 from pyg_darec.nn.wrapper import Wrapper
 
@@ -66,6 +67,25 @@ class ForeignModel(Wrapper):
                 f"'{type(model).__name__}.loss' is not used, and the "
                 "'objective' is: a loss of one's own is called as loss(data, "
                 f'batch) (got loss({", ".join(_required(own))}))'
+            )
+
+    @property
+    def objective(self) -> Objective:
+        r"""What rewards interactions, where the module has no
+        :obj:`loss(data, batch)` of its own; with one, it warns if another is
+        assigned.
+        """
+        return super().objective
+
+    @objective.setter
+    def objective(self, objective: Objective) -> None:
+        Recommender.objective.fset(self, objective)  # type: ignore[attr-defined]
+        if self._has_loss:
+            warnings.warn(
+                f"'{type(self.model).__name__}' has a loss(data, batch) of "
+                "its own, which stays; the 'objective' is used only by "
+                'aligners that apply one to what they make of its output '
+                f'(got {objective!r})'
             )
 
     def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:

@@ -32,6 +32,7 @@ from pyg_darec.nn.align import (
 )
 from pyg_darec.nn.functional import bpr_loss
 from pyg_darec.nn.models import ForeignModel, LightGCN, as_recommender
+from pyg_darec.nn.objectives import BCE
 from pyg_darec.retrieval import compute_embeddings
 from pyg_darec.train import fit
 
@@ -252,6 +253,25 @@ def test_own_loss() -> None:
     terms = model.step(as_graph(data), batch).terms
     assert terms.keys() == {'base'}
     assert terms['base'] == loss
+
+
+def test_objective_beside_a_loss_of_its_own() -> None:
+    model = as_recommender(WithLoss())
+    with pytest.warns(UserWarning, match=r'WithLoss.*BCE\(\)'):
+        model.objective = BCE()
+    assert model.objective == BCE()  # aligners may use it
+    with pytest.warns(UserWarning, match='WithLoss'):
+        DaRecAlign(WithLoss(), 12).objective = BCE()
+    with pytest.raises(TypeError, match='Objective'):
+        model.objective = 'bce'  # type: ignore[assignment]
+
+
+def test_objective_of_a_module_without_a_loss() -> None:
+    model = as_recommender(Contract())
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        model.objective = BCE()
+    assert model.objective == BCE()
 
 
 def test_loss_of_one_element() -> None:
