@@ -26,7 +26,8 @@ finished. A p-value is the larger one of the paired t-tests over users and over
 seeds, corrected for all comparisons of a data set (Holm); an interval of a gain
 spans both 95 % intervals.
 
-``--backbones PyG-LightGCN`` is that of PyG, which is none of this library.
+``--backbones PyG-LightGCN`` is that of PyG, which is none of this library, and
+``--backbones AlphaRec --methods plain`` a model of profiles alone.
 ``--shuffle`` permutes the profiles of users and of items, a control that has
 nothing to tell. ``--shuffle items`` permutes those of items alone and gives
 each user the mean of those of the user's items: they tell what the user bought,

@@ -6,12 +6,14 @@ import argparse
 import inspect
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from alpharec import AlphaRec
 from data_sets import add_data_arguments
 from safetensors.torch import load_file, save_file
 from timing import machine
@@ -35,9 +37,21 @@ from pyg_darec.nn.resolver import resolve
 from pyg_darec.train.checkpoint import fingerprint
 from pyg_darec.train.result import FitResult
 
-# The LightGCN of PyG, a model of a user's own to this library.
-FOREIGN = 'PyG-LightGCN'
 METRICS = ('Recall@20', 'NDCG@20')
+
+
+def pyg_lightgcn(
+    graph: BipartiteGraph, dim: int, num_layers: int = 3
+) -> PyGLightGCN:
+    """As its users have it: a mean of layers, no penalty."""
+    return PyGLightGCN(graph.num_nodes, dim, num_layers)
+
+
+# Models that are not of this library.
+FOREIGN: dict[str, Callable[..., Any]] = {
+    'PyG-LightGCN': pyg_lightgcn,
+    'AlphaRec': AlphaRec.from_data,
+}
 
 
 class Method(NamedTuple):
@@ -157,16 +171,14 @@ def settings(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def backbone_name(name: str) -> str:
-    return name if name == FOREIGN else resolve(name).__name__
+    return name if name in FOREIGN else resolve(name).__name__
 
 
 def make_backbone(
     name: str, graph: BipartiteGraph, dim: int, **options: Any
 ) -> Any:
-    if name == FOREIGN:  # as its users have it: a mean of layers, no penalty
-        options = {'num_layers': 3} | options
-        return PyGLightGCN(graph.num_nodes, dim, **options)
-    return resolve(name).from_data(graph, dim, **options)
+    make = FOREIGN.get(name) or resolve(name).from_data
+    return make(graph, dim, **options)
 
 
 def train(

@@ -18,6 +18,7 @@ from accuracy_runs import (
     train,
     write_json,
 )
+from alpharec import AlphaRec
 
 from pyg_darec.graph import BipartiteGraph
 
@@ -26,6 +27,7 @@ Space: TypeAlias = dict[str, tuple[float, float]]
 # Of every method, the plain backbone included.
 LR = 5e-4, 1e-2
 REG_WEIGHT = 1e-7, 1e-4
+TEMPERATURE = 0.05, 1.0
 
 
 def tune(
@@ -90,8 +92,8 @@ def attempt(run: Run, graph: BipartiteGraph, device: str) -> dict[str, Any]:
 
 
 def backbone_space(backbone: Any) -> Space:
-    """What is tuned of a backbone: its penalty, and its own contrast, with
-    which alignment has to get along, if it has them.
+    """What is tuned of a backbone: its penalty, its own contrast, with
+    which alignment has to get along, and its temperature, if it has them.
     """
     found: Space = {}
     if hasattr(backbone, 'reg_weight'):
@@ -99,6 +101,8 @@ def backbone_space(backbone: Any) -> Space:
     if hasattr(backbone, 'ssl_weight'):
         weight = backbone.ssl_weight
         found['ssl_weight'] = weight / 100, 10 * weight
+    if isinstance(backbone, AlphaRec):
+        found['temperature'] = TEMPERATURE
     return found
 
 

@@ -22,6 +22,7 @@ from accuracy_runs import (
 )
 from accuracy_tuning import tune
 from conformance.graphs import random_data
+from torch.nn import functional
 
 from pyg_darec import evaluate, fit
 from pyg_darec.as_graph import as_graph
@@ -117,6 +118,45 @@ def test_backbone_of_pyg(tmp_path: Path) -> None:
     trials = json.loads((folder / 'tuning.json').read_text())['trials']
     assert [[*trial['params']] for trial in trials] == [['lr'], ['lr']]
     assert '| PyG-LightGCN | plain | 2 |' in (tmp_path / 'table.md').read_text()
+
+
+def test_alpharec_is_its_formula() -> None:
+    graph = as_graph(DATA)
+    model = accuracy_runs.make_backbone('AlphaRec', graph, 4).double()
+    adjacency = torch.zeros(30, 60, dtype=torch.double)
+    adjacency[graph.edge_index[0], graph.edge_index[1]] = 1
+    items = functional.normalize(graph.llm_x['item'].double())
+    users = functional.normalize(adjacency @ items)
+    profiles = torch.cat([users, items])
+    hidden = functional.leaky_relu(
+        profiles @ model.encoder.weight0.T + model.encoder.bias0
+    )
+    x = hidden @ model.encoder.weight1.T + model.encoder.bias1
+    whole = torch.zeros(90, 90, dtype=torch.double)
+    whole[:30, 30:] = adjacency
+    whole[30:, :30] = adjacency.T
+    norm = whole.sum(dim=1).clamp(min=1).rsqrt().diag()
+    step = norm @ whole @ norm
+    expected = functional.normalize((x + step @ x + step @ step @ x) / 3)
+    assert torch.allclose(torch.cat(model(graph)), expected, atol=1e-6)
+
+
+def test_alpharec_trains_and_is_tuned(tmp_path: Path) -> None:
+    """Its profiles, rows without one included, are no part of its weights."""
+    graph = as_graph(random_data(num_users=30, num_items=60, num_edges=400))
+    graph.llm_x['item'][3] = 0
+    torch.manual_seed(0)
+    model = accuracy_runs.make_backbone('AlphaRec', graph, 8, temperature=0.5)
+    assert {name.split('.')[0] for name in model.state_dict()} == {'encoder'}
+    result = fit(model, graph, epochs=30, lr=1e-2, progress=False)
+    losses = [row['loss'] for row in result.history]
+    assert losses[-1] < losses[0] - 0.1
+    run = Run('small', 'AlphaRec', 'plain', dim=4, epochs=2)
+    trials = tmp_path / 'trials.json'
+    found = tune(run, graph, 2, trials)
+    first = json.loads(trials.read_text())['trials'][0]['params']
+    assert first == {'lr': 2e-3, 'temperature': 0.2}
+    assert found.backbone_options.keys() == {'temperature'}
 
 
 def test_tuning_goes_on_as_if_not_interrupted(
