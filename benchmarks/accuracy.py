@@ -28,6 +28,7 @@ spans both 95 % intervals.
 
 ``--backbones PyG-LightGCN`` is that of PyG, which is none of this library, and
 ``--backbones AlphaRec --methods plain`` a model of profiles alone.
+``--objective`` is what rewards interactions instead of the backbone's own.
 ``--shuffle`` permutes the profiles of users and of items, a control that has
 nothing to tell. ``--shuffle items`` permutes those of items alone and gives
 each user the mean of those of the user's items: they tell what the user bought,

@@ -23,6 +23,7 @@ COMMON = (
     'epochs',
     'batch_size',
     'precision',
+    'objective',
     'eval_every',
     'min_steps',
     'num_trials',

@@ -32,7 +32,14 @@ from pyg_darec.nn.align import (
     RLMRecConAlign,
     RLMRecGenAlign,
 )
-from pyg_darec.nn.models import LightGCN
+from pyg_darec.nn.models import LightGCN, as_recommender
+from pyg_darec.nn.objectives import (
+    BCE,
+    BPR,
+    DirectAU,
+    Objective,
+    SampledSoftmax,
+)
 from pyg_darec.nn.resolver import resolve
 from pyg_darec.train.checkpoint import fingerprint
 from pyg_darec.train.result import FitResult
@@ -51,6 +58,15 @@ def pyg_lightgcn(
 FOREIGN: dict[str, Callable[..., Any]] = {
     'PyG-LightGCN': pyg_lightgcn,
     'AlphaRec': AlphaRec.from_data,
+}
+
+
+OBJECTIVES: dict[str, Objective] = {
+    'BPR': BPR(),
+    'BCE': BCE(),
+    'SampledSoftmax-0.1': SampledSoftmax(0.1),
+    'SampledSoftmax-0.2': SampledSoftmax(0.2),
+    'DirectAU': DirectAU(),
 }
 
 
@@ -126,6 +142,8 @@ class Run:
     min_steps: int = 1000
     lr: float = 2e-3
     precision: str | None = None
+    objective: str | None = None
+    """Where it is not that of the backbone."""
     backbone_options: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     """Of backbone and method, where they are not their defaults."""
@@ -157,6 +175,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--min-steps', type=int, default=Run.min_steps, help='before a stop')
     add('--lr', type=float, default=Run.lr)
     add('--precision', help="such as 'bf16-mixed'")
+    add('--objective', choices=OBJECTIVES, help="default: the backbone's own")
     add('--threads', type=int, help='of PyTorch')
     add('--device', default='auto')
 
@@ -164,7 +183,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def settings(args: argparse.Namespace) -> dict[str, Any]:
     """The arguments that every run has in common."""
     names = ('dim', 'epochs', 'batch_size', 'min_steps', 'lr', 'precision')
-    found = {name: getattr(args, name) for name in names}
+    found = {name: getattr(args, name) for name in (*names, 'objective')}
     if args.num_layers is not None:
         found['backbone_options'] = {'num_layers': args.num_layers}
     return found
@@ -195,6 +214,9 @@ def train(
     if method.cls is not None:
         llm_dim = graph.llm_x['item'].size(1)
         model = method.cls(model, llm_dim, **method.options | run.options)
+    if run.objective is not None:
+        model = as_recommender(model)
+        model.objective = OBJECTIVES[run.objective]
     trained = fit(
         model,
         graph,

@@ -120,6 +120,25 @@ def test_backbone_of_pyg(tmp_path: Path) -> None:
     assert '| PyG-LightGCN | plain | 2 |' in (tmp_path / 'table.md').read_text()
 
 
+@pytest.mark.parametrize('backbone', ['LightGCN', 'PyG-LightGCN'])
+def test_objective(tmp_path: Path, backbone: str) -> None:
+    """Is that of the training, and not compared with another."""
+    more = '--backbones', backbone
+    main(words(tmp_path, *more, '--objective', 'BCE'))
+    for method in ('plain', METHOD):
+        folder = tmp_path / 'online_retail' / backbone / method / 'seed-0'
+        run = read(folder).info['run']
+        assert run['objective'] == 'BCE'
+    own = {k: v for k, v in run.items() if k in Run.__dataclass_fields__}
+    _, trained = accuracy_runs.train(Run(**own), as_graph(DATA))
+    assert 'bce' in trained.history[0]
+    with pytest.raises(ValueError, match=r'other settings.*objective'):
+        main(words(tmp_path, *more))
+    main(words(tmp_path / 'other', *more, '--objective', 'BPR'))
+    with pytest.raises(ValueError, match=r'other settings.*objective'):
+        main(words(tmp_path / 'other', *more))
+
+
 def test_alpharec_is_its_formula() -> None:
     graph = as_graph(DATA)
     model = accuracy_runs.make_backbone('AlphaRec', graph, 4).double()
