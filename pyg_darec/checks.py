@@ -2,6 +2,7 @@
 
 import operator
 import re
+from numbers import Real
 from typing import Any, get_args
 
 import torch
@@ -29,7 +30,7 @@ def check_weight(**weights: Any) -> None:
     not a finite number of at least zero.
     """
     for name, value in weights.items():
-        if isinstance(value, str) or not 0 <= value < float('inf'):
+        if not _is_real(value) or not 0 <= value < float('inf'):
             raise ValueError(
                 f"'{name}' needs to be finite and not negative "
                 f'(got {value!r:.80})'
@@ -41,10 +42,15 @@ def check_positive(**values: Any) -> None:
     not a finite number above zero.
     """
     for name, value in values.items():
-        if isinstance(value, str) or not 0 < value < float('inf'):
+        if not _is_real(value) or not 0 < value < float('inf'):
             raise ValueError(
                 f"'{name}' needs to be finite and positive (got {value!r:.80})"
             )
+
+
+def _is_real(value: Any) -> bool:
+    is_scalar = isinstance(value, Tensor) and value.numel() == 1
+    return isinstance(value, Real) or is_scalar
 
 
 def check_count(**counts: int | None) -> None:
@@ -110,6 +116,18 @@ def as_time(time: Any, num_edges: int, where: str) -> Tensor:
             f'time per interaction (got {got})'
         )
     return time
+
+
+def check_constant(**tensors: Tensor | None) -> None:
+    r"""Raises a :class:`ValueError` that names the first tensor that waits for
+    a gradient, where none is computed.
+    """
+    for name, x in tensors.items():
+        if x is not None and x.requires_grad and torch.is_grad_enabled():
+            raise ValueError(
+                f"'{name}' is a constant, which gets no gradient; pass "
+                f"'{name}.detach()' (got a tensor that requires one)"
+            )
 
 
 def check_shape(shape: torch.Size, **tensors: Tensor) -> None:

@@ -9,6 +9,7 @@ from torch.nn import Module
 from torch_geometric.data import HeteroData
 
 from pyg_darec.as_graph import as_graph
+from pyg_darec.checks import describe
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.objectives import BPR, Objective
 
@@ -165,22 +166,14 @@ class Recommender(Module, ABC):
                 index tensors :math:`(B)`. An empty batch rewards nothing.
 
         Raises:
-            ValueError: If the three tensors differ in length, are no vectors
-                or hold no indices.
+            ValueError: If the three tensors differ in length, are no vectors,
+                hold no indices or, on a CPU, negative ones, or a term of the
+                loss is not one number.
         """
-        shapes = [tuple(index.shape) for index in batch]
-        if len(shapes) != 3 or shapes != [(batch[0].numel(),)] * 3:
-            raise ValueError(
-                "'batch' needs three index tensors of equal length: users, "
-                f'positive items, negative items (got shapes {shapes})'
-            )
-        for index in batch:
-            if index.is_floating_point() or index.dtype == torch.bool:
-                raise ValueError(
-                    f"'batch' needs tensors of indices (got {index.dtype})"
-                )
+        _check_batch(batch)
         user, pos, neg = (index.long() for index in batch)
         terms = self.loss_terms(self._graph(data), (user, pos, neg))
+        self._check_terms(terms)
         loss = torch.stack(list(terms.values())).sum()
         return loss, {name: term.detach() for name, term in terms.items()}
 
@@ -189,6 +182,15 @@ class Recommender(Module, ABC):
     ) -> dict[str, Tensor]:
         r"""The weighted terms that the training loss is the sum of."""
         return {**self.step(graph, batch).terms, **self.regularize(batch)}
+
+    def _check_terms(self, terms: dict[str, Tensor]) -> None:
+        for name, term in terms.items():
+            if not isinstance(term, Tensor) or term.dim() > 0:
+                raise ValueError(
+                    f"'{name}' of '{type(self).__name__}' needs to be a term "
+                    'of the loss, a tensor of one number without dimensions, '
+                    f'such as a mean over the batch (got {describe(term)})'
+                )
 
     def _graph(self, data: HeteroData | BipartiteGraph) -> BipartiteGraph:
         # Training may have left the model on another device than the data.
@@ -207,3 +209,24 @@ class Recommender(Module, ABC):
         users, where sizes and names do not tell; never, by default.
         """
         return False
+
+
+def _check_batch(batch: Batch) -> None:
+    shapes = [tuple(index.shape) for index in batch]
+    if len(shapes) != 3 or shapes != [(batch[0].numel(),)] * 3:
+        raise ValueError(
+            "'batch' needs three index tensors of equal length: users, "
+            f'positive items, negative items (got shapes {shapes})'
+        )
+    for index in batch:
+        if index.is_floating_point() or index.dtype == torch.bool:
+            raise ValueError(
+                f"'batch' needs tensors of indices (got {index.dtype})"
+            )
+        # The host would wait for a GPU to tell.
+        is_known = index.is_cpu and not torch.compiler.is_compiling()
+        if is_known and index.numel() > 0 and index.min() < 0:
+            raise ValueError(
+                "'batch' needs indices of at least 0, as others count "
+                f'from the end (got {int(index.min())})'
+            )

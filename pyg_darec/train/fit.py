@@ -171,6 +171,8 @@ def fit(
             (default: :obj:`None`)
 
     Raises:
+        TypeError: If :obj:`optimizer`, :obj:`loggers` or :obj:`watch` is
+            something else.
         ValueError: If an argument is out of range, there is nothing to train
             on, or the checkpoint in :obj:`run_dir` is damaged, would be
             overwritten, or is of another model, other data or other
@@ -188,6 +190,11 @@ def fit(
     )
     check_positive(lr=lr)
     check_weight(min_steps=min_steps, weight_decay=weight_decay)
+    if watch is not None and not callable(watch):
+        raise TypeError(
+            "'watch' needs to be called after evaluations, as 'Diagnostics' "
+            f'is (got {watch!r:.80})'
+        )
     # Numbers of NumPy pass these checks, and are none to a checkpoint.
     batch_size, eval_every = as_count(batch_size), as_count(eval_every)
     lr, weight_decay = float(lr), float(weight_decay)

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,13 +22,16 @@ class RunLogs:
         folder (pathlib.Path, optional): The folder of the run.
         loggers (list, optional): More loggers of Lightning Fabric.
             (default: :obj:`()`)
+
+    Raises:
+        TypeError: If one of them is none.
     """
 
     def __init__(
         self, folder: Path | None, loggers: Sequence[Logger] = ()
     ) -> None:
         self.own: list[Logger] = []
-        self.loggers = list(loggers)
+        self.loggers = _checked(loggers)
         if folder is None:
             return
         self._metrics = folder / 'csv' / 'metrics.csv'
@@ -60,6 +63,18 @@ class RunLogs:
         with _uninterrupted():
             for logger in loggers:
                 logger.log_metrics(row, step=int(row['epoch']))
+
+
+def _checked(loggers: Any) -> list[Logger]:
+    is_list = isinstance(loggers, Iterable) and not isinstance(loggers, str)
+    found = list(loggers) if is_list else [loggers]
+    for logger in found:
+        if not hasattr(logger, 'log_metrics') or not is_list:
+            raise TypeError(
+                "'loggers' needs to be a list of loggers of Lightning Fabric, "
+                f"such as '[CSVLogger(folder)]' (got {loggers!r:.80})"
+            )
+    return found
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import torch
 from torch.nn import Embedding, EmbeddingBag, Module, Parameter
-from torch.optim import Adam, AdamW, Optimizer
+from torch.optim import LBFGS, Adam, AdamW, Optimizer
 
 from pyg_darec.train.lazy_adam import LazyAdam
 
@@ -33,12 +33,13 @@ def make_optimizers(
             f"'{type(model).__name__}' has no parameters to train; give one "
             f"'requires_grad=True' (got {model})"
         )
-    if not isinstance(optimizer, str):
+    if callable(optimizer):
         return [_call(optimizer, parameters, lr, weight_decay)]
     if optimizer not in ('adam', 'adamw', 'lazy_adam'):
         raise ValueError(
             "'optimizer' needs to be 'adam', 'adamw', 'lazy_adam' or a "
-            f"callable such as 'torch.optim.SGD' (got '{optimizer}')"
+            "callable such as 'torch.optim.SGD', the class and no instance "
+            f'(got {optimizer!r})'
         )
     # One pass over each table instead of a dozen.
     device = parameters[0].device.type
@@ -108,6 +109,12 @@ def _call(
         raise TypeError(
             "'optimizer' needs to return a 'torch.optim.Optimizer' when it is "
             f"called with parameters and 'lr' (got {made!r})"
+        )
+    if isinstance(made, LBFGS):
+        raise ValueError(
+            "'optimizer' needs to step once per batch, and LBFGS evaluates "
+            "the loss several times; choose another, such as 'torch.optim.SGD' "
+            f'(got {made!r})'
         )
     return made
 

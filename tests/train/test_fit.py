@@ -274,6 +274,7 @@ def test_lazy_adam_is_adam_where_every_row_has_a_gradient(graph, tiny):
         ({'eval_every': 0}, r"'eval_every' .* \(got 0\)"),
         ({'patience': 0}, r"'patience' .* \(got 0\)"),
         ({'min_steps': -1}, r"'min_steps' .* \(got -1\)"),
+        ({'min_steps': None}, r"'min_steps' .* \(got None\)"),
         ({'batch_size': 0}, r"'batch_size' .* \(got 0\)"),
         ({'devices': 0}, r"'devices' .* \(got 0\)"),
         ({'lr': 0.0}, r"'lr' .* \(got 0.0\)"),

@@ -98,3 +98,14 @@ def test_fit_logs_every_epoch(tmp_path, graph, model):
         row['loss'] for row in result.history
     ]
     assert float(rows[2]['Recall@20']) == result.history[2]['Recall@20']
+
+
+@pytest.mark.parametrize('loggers', ['csv', None, ['csv'], CSVLogger])
+def test_what_is_no_list_of_loggers(loggers, graph, model):
+    with pytest.raises(TypeError, match="'loggers' needs to be a list"):
+        fit(model, graph, epochs=1, progress=False, loggers=loggers)
+
+
+def test_what_cannot_be_called(graph, model):
+    with pytest.raises(TypeError, match=r"'watch' .*got 3"):
+        fit(model, graph, epochs=1, progress=False, watch=3)

@@ -96,6 +96,11 @@ def test_bad_arguments(model):
         optimizer=lambda params, lr: None,
         error=TypeError,
     )
+    fails(
+        'the class and no instance .*Adam',
+        optimizer=torch.optim.Adam(model.parameters()),
+    )
+    fails('LBFGS evaluates', optimizer=torch.optim.LBFGS)
     sparse = Embedding(3, 2, sparse=True)
     for name in ('adam', 'adamw'):
         fails("pass optimizer='lazy_adam'", sparse, name)

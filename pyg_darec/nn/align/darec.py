@@ -1,3 +1,5 @@
+import inspect
+import warnings
 from typing import Any, Literal
 
 from torch import Tensor
@@ -21,6 +23,22 @@ _PRESETS: dict[str, dict[str, float]] = {
     'default': {'weight': 0.0, 'profile_weight': 0.3, 'neighbor_weight': 0.5},
     'paper': {'weight': 0.1, 'profile_weight': 0.0, 'neighbor_weight': 0.0},
 }
+# What makes no difference without the four terms, or without an injection.
+_OF_STRUCTURE = (
+    'num_samples',
+    'num_clusters',
+    'matching',
+    'or_weight',
+    'uni_weight',
+    'glo_weight',
+    'loc_weight',
+    'glo_reduction',
+    'dim',
+    'hidden_dim',
+    'num_layers',
+    'num_iters',
+)
+_OF_INJECTION = ('num_neighbors', 'rank')
 
 
 class DaRecAlign(InjectingAligner):
@@ -53,10 +71,11 @@ class DaRecAlign(InjectingAligner):
     the specific part alone. A model without embedding tables of users and
     items gets the same on its output, and its :attr:`objective` there.
 
-    **The literal form**, :obj:`preset='paper'`: four perceptrons split the
-    collaborative embeddings :math:`\mathbf{E}_C` and the profile embeddings
-    :math:`\mathbf{E}_L` of the same nodes into a specific and a shared part
-    each, and
+    **The literal form**, :obj:`preset='paper'` or a :obj:`weight` above 0,
+    has the options from :obj:`num_samples` to :obj:`num_iters`: four
+    perceptrons split the collaborative embeddings :math:`\mathbf{E}_C` and the
+    profile embeddings :math:`\mathbf{E}_L` of the same nodes into a specific
+    and a shared part each, and
 
     .. math::
         \mathcal{L} = \mathcal{L}_{base} + \lambda \left( \mathcal{L}_{or} +
@@ -167,6 +186,7 @@ class DaRecAlign(InjectingAligner):
         reg_weight: float = 0.0,
         embed: Embed | None = None,
     ) -> None:
+        given = locals()
         check_choice('preset', preset, Preset)
         check_choice('score', score, Score)
 
@@ -222,6 +242,11 @@ class DaRecAlign(InjectingAligner):
         )
         # Made in any case, so that its arguments are checked.
         self.structure = structure if weight > 0 else None
+        if self.structure is None:
+            _warn_of(given, _OF_STRUCTURE, "preset='paper', or 'weight'")
+        if self.injection is None:
+            need = "'profile_weight' or 'neighbor_weight'"
+            _warn_of(given, _OF_INJECTION, need)
 
     @property
     def out_dim(self) -> int | None:  # type: ignore[override]
@@ -290,4 +315,16 @@ class DaRecAlign(InjectingAligner):
         return (
             f'{self.__class__.__name__}({self.model}, '
             f"llm_dim={self.llm_dim}, preset='{self.preset}'{listed})"
+        )
+
+
+def _warn_of(given: dict[str, Any], names: tuple[str, ...], need: str) -> None:
+    """Tells of options that were chosen and change nothing."""
+    known = inspect.signature(DaRecAlign).parameters
+    chosen = [name for name in names if given[name] != known[name].default]
+    if chosen:
+        got = ', '.join(f'{name}={given[name]!r}' for name in chosen)
+        warnings.warn(
+            f"Options of 'DaRecAlign' that have no effect without {need} above "
+            f'0; pass one, or leave them out (got {got})'
         )

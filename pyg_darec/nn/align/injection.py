@@ -207,12 +207,12 @@ class ProfileInjection(LazyModuleMixin, Module):
         """
         known = self._prepared
         if known is None or not known.is_of(self, graph):
+            is_complete = self.training or self.space.is_open
             # Found once, whatever the precision of the step that asks first.
             with torch.autocast(graph.device.type, enabled=False):
                 profiles = self._reduce(graph)
                 if profiles and self.scale == _UNKNOWN:
                     self._fit_scale(graph, profiles, response)
-            is_complete = self.space.knows(graph)
             known = Prepared.of(self, graph, profiles, is_complete)
             self._prepared = known
         self._is_current = True

@@ -28,7 +28,7 @@ class Prepared(NamedTuple):
     buffer_versions: list[tuple[int, int]]
     buffers: list[Tensor]
     profiles: dict[str, Profiles]
-    # Evaluation passes kinds over that training would learn of.
+    # Evaluation passes over what training would learn of.
     is_complete: bool
 
     @classmethod

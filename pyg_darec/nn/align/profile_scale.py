@@ -47,7 +47,8 @@ def profile_scale(
             f'What profiles of {" and ".join(lost)} add to the embedding '
             'tables of the model does not reach its embeddings; keep tables '
             "that are no input of them as 'torch.nn.Parameter', and profiles "
-            'are added to its output'
+            'are added to its output; a model that keeps embeddings from one '
+            'call to the next has to compute them anew'
         )
     if not (0 < found < math.inf and 0 < wanted < math.inf):
         return 1.0

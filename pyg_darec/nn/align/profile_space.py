@@ -83,7 +83,10 @@ class ProfileSpace(Module):
     larger trust is that in the result.
 
     Centres, components, maps and trust are found on the first graph, and
-    saved with the weights.
+    saved with the weights. Trust in neither side is not for good: training on
+    other profiles or interactions, of a graph that is no sample, measures it
+    again. Any other trust stays, as a model was trained with it, and a warning
+    tells if it is not borne out there.
 
     Args:
         llm_dim (int): The width :math:`D` of the profile embeddings.
@@ -105,9 +108,12 @@ class ProfileSpace(Module):
         self.register_buffer('basis', torch.zeros(llm_dim, width))
         self.register_buffer('canonical', torch.zeros(2, self.rank, width))
         self.register_buffer('trust', torch.full((2,), _UNKNOWN))
+        # Users, items and interactions of the largest graph so far.
+        self._size = [0, 0, 0]
 
     def reset_parameters(self) -> None:
         self.trust.fill_(_UNKNOWN)
+        self._size = [0, 0, 0]
 
     @torch.no_grad()
     def forward(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor] | None:
@@ -118,13 +124,16 @@ class ProfileSpace(Module):
         was not seen before, this finds centres, components, trust and maps.
         Without a kind that was trusted there, a :class:`ValueError`.
         """
-        is_first = bool(self.trust.max() == _UNKNOWN)
-        is_new = is_first or (self.training and not self.knows(graph))
+        is_new = self.is_open
+        is_whole = self._is_whole(graph)
+        if self.training and not is_new:
+            is_new = not self.knows(graph)
+            is_new |= is_whole and bool(self.trust.max() <= 0)
         if is_new:
             pair = self._fit(graph)
         else:
             self._check_complete(graph)
-            (pair,) = self._project(graph, self.basis)
+            pair = self._again(graph, self.training and is_whole)
         if self.trust.max() <= 0:
             return None
         pair = self._mix(graph, *pair)
@@ -137,6 +146,11 @@ class ProfileSpace(Module):
     def reduce(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
         r"""What both sides of :meth:`forward` have in common."""
         return user @ self.canonical[0].t(), item @ self.canonical[1].t()
+
+    @property
+    def is_open(self) -> bool:
+        r"""Whether it has seen no graph."""
+        return bool(self.trust.max() == _UNKNOWN)
 
     @property
     def num_directions(self) -> int:
@@ -152,6 +166,13 @@ class ProfileSpace(Module):
         trust = dict(zip(KINDS, self.trust.tolist(), strict=True))
         return all(trust[kind] != _UNKNOWN for kind in graph.llm_x)
 
+    def _is_whole(self, graph: BipartiteGraph) -> bool:
+        """Whether it is no sample of what was seen before."""
+        size = graph.num_users, graph.num_items, graph.num_edges
+        self._size = [*map(max, size, self._size)]
+        pairs = zip(size, self._size, strict=True)
+        return all(now >= largest / 2 for now, largest in pairs)
+
     def _check_complete(self, graph: BipartiteGraph) -> None:
         for kind, trust in zip(KINDS, self.trust.tolist(), strict=True):
             if trust > 0 and kind not in graph.llm_x:
@@ -166,6 +187,25 @@ class ProfileSpace(Module):
         self._fit_components(graph)
         pair, blind = self._project(graph, self.basis, self._blind_basis())
         self._fit_trust(graph, pair, blind)
+        return pair
+
+    def _again(self, graph: BipartiteGraph, check: bool) -> Pair:
+        """Profiles of another graph on the components that were found."""
+        if not check:
+            return self._project(graph, self.basis)[0]
+        pair, blind = self._project(graph, self.basis, self._blind_basis())
+        now = trust_in(graph, self._leading(pair), blind).tolist()
+        for kind, value, known in zip(
+            KINDS, now, self.trust.tolist(), strict=True
+        ):
+            if value == 0 and known > 0:
+                warnings.warn(
+                    f'The profiles of {kind}s do not agree with these '
+                    f'interactions (trust 0), and did (trust {known:.2f}) with '
+                    'those that the model saw first: it goes on with that. '
+                    f"Check that the rows of 'llm_x' are in the order of the "
+                    f"{kind}s, or make a new model or call 'reset_parameters'"
+                )
         return pair
 
     def _fit_components(self, graph: BipartiteGraph) -> None:
@@ -196,11 +236,7 @@ class ProfileSpace(Module):
     def _fit_trust(
         self, graph: BipartiteGraph, pair: Pair, blind: Pair
     ) -> None:
-        # The first ones tell as much, and are propagated many times. They tell
-        # of interactions if the profiles of either side do.
-        r = self.rank
-        main = pair[0][:, :r], pair[1][:, :r]
-        trust = trust_in(graph, main, blind)
+        trust = trust_in(graph, self._leading(pair), blind)
         is_known = [kind in graph.llm_x for kind in KINDS]
         known = torch.tensor(is_known, device=trust.device)
         self.trust.copy_(trust.where(known, _UNKNOWN))
@@ -213,6 +249,12 @@ class ProfileSpace(Module):
                     'say more than how popular a node is or what it '
                     'interacted with'
                 )
+
+    def _leading(self, pair: Pair) -> Pair:
+        """The first ones tell as much, and are propagated many times. They
+        tell of interactions if the profiles of either side do.
+        """
+        return pair[0][:, : self.rank], pair[1][:, : self.rank]
 
     def _fit_maps(
         self, graph: BipartiteGraph, user: Tensor | None, item: Tensor | None

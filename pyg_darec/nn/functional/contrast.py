@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pyg_darec.checks import check_positive, check_shape
+from pyg_darec.checks import check_constant, check_positive, check_shape
 from pyg_darec.nn.functional.normalize import normalize
 from pyg_darec.nn.functional.partition import (
     symmetric_log_partition,
@@ -52,10 +52,11 @@ def info_nce(
         - **multiplicity:** :math:`(C)`
 
     Raises:
-        ValueError: If :obj:`temperature` is not positive or an input has
-            another shape.
+        ValueError: If :obj:`temperature` is not positive, an input has
+            another shape, or weights or multiplicities require a gradient.
     """
     check_positive(temperature=temperature)
+    check_constant(weight=weight, multiplicity=multiplicity)
     check_shape(anchor.shape, positive=positive)
     dtype = torch.promote_types(anchor.dtype, torch.float32)
     a = normalize(anchor.to(dtype)) / temperature

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pyg_darec.autograd import once_differentiable
-from pyg_darec.checks import check_shape
+from pyg_darec.checks import check_constant, check_shape
 from pyg_darec.nn.functional.blocks import blocks
 from pyg_darec.operators import operator
 
@@ -197,8 +197,10 @@ def log_partition(
         - **output:** :math:`()`
 
     Raises:
-        ValueError: If weights or multiplicities have another shape.
+        ValueError: If weights or multiplicities have another shape, or
+            require a gradient.
     """
+    check_constant(weight=weight, multiplicity=multiplicity)
     if anchor.size(0) == 0:
         return anchor.sum()
     dtype = torch.promote_types(anchor.dtype, torch.float32)

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn.functional import pad, softplus
 
 from pyg_darec.autograd import once_differentiable
-from pyg_darec.checks import check_positive, check_weight
+from pyg_darec.checks import check_constant, check_positive, check_weight
 from pyg_darec.nn.functional.blocks import blocks
 from pyg_darec.nn.functional.normalize import normalize
 from pyg_darec.nn.functional.uniformity import uniformity
@@ -132,10 +132,11 @@ def softmax_loss(
 
     Raises:
         ValueError: If :obj:`temperature` is not positive,
-            :obj:`similarity` is unknown, embeddings differ in width, or
-            users and positive items in number.
+            :obj:`similarity` is unknown, embeddings differ in width, users
+            and positive items in number, or :obj:`log_q` requires a gradient.
     """
     check_positive(temperature=temperature)
+    check_constant(log_q=log_q)
     if similarity not in ('dot', 'cosine'):
         raise ValueError(
             f"'similarity' needs to be 'dot' or 'cosine' (got '{similarity}')"

@@ -260,9 +260,13 @@ def as_recommender(model: Module, embed: Embed | None = None) -> Recommender:
 
 
 def _required(function: Callable[..., Any]) -> list[str]:
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # of one that is built in, such as 'logsigmoid'
+        return []
     return [
         name
-        for name, param in inspect.signature(function).parameters.items()
+        for name, param in signature.parameters.items()
         if param.default is param.empty
         and param.kind not in (param.VAR_POSITIONAL, param.VAR_KEYWORD)
     ]

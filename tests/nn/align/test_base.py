@@ -147,6 +147,15 @@ def test_what_is_trained_is_what_is_scored(cls: Any) -> None:
     assert 'ssl' in terms or len(terms) > 2
 
 
+def test_negative_indices() -> None:
+    data = telling_data()
+    for place in range(3):
+        batch = [x.clone() for x in random_batch(data)]
+        batch[place][3] = -1
+        with pytest.raises(ValueError, match=r'at least 0.*got -1'):
+            LightGCN.from_data(data, 8).loss(data, tuple(batch))
+
+
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bool])
 def test_what_is_no_index(dtype: torch.dtype) -> None:
     data = telling_data()

@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 import torch
 from conformance.aligner import AlignerConformance
@@ -281,6 +283,32 @@ def train(model: DaRecAlign, data: HeteroData) -> None:
 def test_bad_arguments(kwargs: dict, match: str) -> None:
     with pytest.raises(ValueError, match=f"'{match}'"):
         DaRecAlign(LightGCN(3, 3), 12, **kwargs)
+
+
+@pytest.mark.parametrize(
+    'kwargs',
+    [
+        {'num_clusters': 8},
+        {'uni_weight': 0.0, 'num_samples': None},
+        {'preset': 'paper', 'rank': 8},
+        {'preset': 'paper', 'num_neighbors': 3},
+        {'weight': 0.0, 'dim': 5},
+    ],
+    ids=str,
+)
+def test_options_without_effect(kwargs: dict) -> None:  # type: ignore[type-arg]
+    named = {k: v for k, v in kwargs.items() if k not in ('preset', 'weight')}
+    preset = kwargs.get('preset', 'default')
+    model = LightGCN(30, 20, 8)
+    with pytest.warns(UserWarning, match='have no effect') as caught:
+        DaRecAlign(model, 12, **kwargs)
+    assert all(f'{k}={v}' in str(caught[0].message) for k, v in named.items())
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        DaRecAlign(
+            model, 12, **(kwargs | {'weight': 0.1, 'profile_weight': 1.0})
+        )
+        DaRecAlign(model, 12, preset=preset)
 
 
 def test_bad_model() -> None:

@@ -204,6 +204,72 @@ def test_trust_tells_noise_from_profiles() -> None:
         assert trust(make(data), shuffled(data)) == [0, 0]
 
 
+def fitted(model: DaRecAlign, data: HeteroData) -> list[str]:
+    """The warnings of a training."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        fit(model, data, epochs=1, batch_size=64, progress=False)
+    return [str(w.message) for w in caught if 'do not agree' in str(w.message)]
+
+
+@pytest.mark.parametrize('looks_first', [False, True])
+def test_profiles_that_were_put_in_order_count(looks_first: bool) -> None:
+    torch.manual_seed(0)
+    data = shuffled(telling_data())
+    model = make(data)
+    assert len(fitted(model, data)) == 2
+    assert trust(model, data) == [0, 0]
+    assert len(fitted(model, data)) == 0  # nothing is new
+    right = telling_data()
+    if looks_first:
+        model.eval()(right)
+        assert trust(model, right) == [0, 0]
+    assert fitted(model, right) == []
+    assert trust(model, right) == trust(make(right), right)
+    assert model.parts(right)['shared'][0].norm() > 1
+
+
+def test_more_interactions_bear_profiles_out() -> None:
+    data = telling_data()
+    few = copy.copy(data)
+    few[RATES].edge_index = data[RATES].edge_index[:, :2]
+    model = make(data)
+    model(few)
+    assert trust(model, few) == [0, 0]
+    model(data)
+    assert trust(model, data) == trust(make(data), data)
+
+
+def test_a_sample_measures_nothing() -> None:
+    """Some of many samples would seem to agree by chance."""
+    torch.manual_seed(0)
+    data = shuffled(telling_data())
+    model = make(data)
+    model(data)
+    sample = telling_data()
+    sample[RATES].edge_index = sample[RATES].edge_index[:, ::3]
+    model(sample)
+    assert trust(model, sample) == [0, 0]
+
+
+def test_trust_that_is_not_borne_out_any_more() -> None:
+    torch.manual_seed(0)
+    data = telling_data()
+    model = make(data)
+    assert fitted(model, data) == []
+    before = trust(model, data)
+    other = shuffled(telling_data())
+    told = fitted(model, other)
+    assert len(told) == 2
+    assert 'reset_parameters' in told[0]
+    assert trust(model, other) == before
+    assert fitted(model, other) == []
+    # Evaluation says nothing.
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        model.eval()(shuffled(telling_data()))
+
+
 def make(data: HeteroData, **kwargs: float) -> DaRecAlign:
     return DaRecAlign(LightGCN.from_data(data, 8), 12, **kwargs)  # type: ignore[arg-type]
 

@@ -190,6 +190,23 @@ def test_empty_and_bad_input() -> None:
         symmetric_info_nce(*inputs()[:2], 0.0)
 
 
+def test_constants_get_no_gradient() -> None:
+    x, y = torch.randn(3, 2), torch.randn(4, 2)
+    learned = torch.rand(3, requires_grad=True)
+    count = torch.rand(4, requires_grad=True)
+    with pytest.raises(ValueError, match="'weight' is a constant"):
+        info_nce(x, x, y, 0.2, learned)
+    with pytest.raises(ValueError, match="'multiplicity' is a constant"):
+        info_nce(x, x, y, 0.2, multiplicity=count)
+    with pytest.raises(ValueError, match="'weight' is a constant"):
+        log_partition(x, y, learned)
+    with pytest.raises(ValueError, match="'multiplicity' is a constant"):
+        log_partition(x, y, multiplicity=count)
+    with torch.no_grad():
+        info_nce(x, x, y, 0.2, learned, count)
+    info_nce(x, x, y, 0.2, learned.detach(), count.detach())
+
+
 def test_nothing_is_repeated() -> None:
     x, one = torch.ones(3, 2), torch.ones(1)
     with pytest.raises(ValueError, match=r"'positive' .*3, 2.*\(1, 2\)\)"):

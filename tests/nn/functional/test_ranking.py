@@ -232,3 +232,11 @@ def test_negatives_are_not_repeated(name, tables, batch) -> None:  # type: ignor
 def test_l2_penalty() -> None:
     x, y = torch.randn(3, 2), torch.randn(4)
     assert torch.allclose(l2_penalty(x, y), (x**2).sum() + (y**2).sum())
+
+
+def test_log_q_is_a_constant() -> None:
+    user, item = torch.randn(3, 2), torch.randn(4, 2)
+    index = torch.tensor([0, 1, 2])
+    log_q = torch.randn(4, requires_grad=True)
+    with pytest.raises(ValueError, match="'log_q' is a constant"):
+        softmax_loss(user, item, (index, index, index), index, log_q=log_q)

@@ -266,6 +266,18 @@ def test_objective_beside_a_loss_of_its_own() -> None:
         model.objective = 'bce'  # type: ignore[assignment]
 
 
+def test_loss_that_is_built_in() -> None:
+    class Holds(Contract):
+        def __init__(self) -> None:
+            super().__init__()
+            self.loss = torch.nn.functional.logsigmoid
+
+    with pytest.warns(UserWarning, match=r"'Holds.loss' is not used"):
+        model = as_recommender(Holds())
+    terms = model.loss(random_data(), random_batch(random_data()))[1]
+    assert set(terms) == {'bpr'}
+
+
 def test_objective_of_a_module_without_a_loss() -> None:
     model = as_recommender(Contract())
     with warnings.catch_warnings():

@@ -198,3 +198,29 @@ def test_bad_arguments_of_direct_au(kwargs: dict, match: str) -> None:
     name = next(iter(kwargs))
     with pytest.raises(ValueError, match=rf"'{name}'.*\(got {match}\)"):
         DirectAU(**kwargs)
+
+
+class PerPair(Objective):
+    """Forgets to average."""
+
+    name = 'per_pair'
+
+    def __call__(self, graph, user, item, batch):  # type: ignore[no-untyped-def]
+        return (user[batch[0]] * item[batch[1]]).sum(dim=-1)
+
+
+class Number(PerPair):
+    def __call__(self, graph, user, item, batch):  # type: ignore[no-untyped-def]
+        return 0.0
+
+
+@pytest.mark.parametrize(
+    ('objective', 'got'), [(PerPair(), r'shape \(40,\)'), (Number(), "'float'")]
+)
+def test_term_that_is_not_one_number(objective: Objective, got: str) -> None:
+    data = random_data()
+    for model in (LightGCN.from_data(data, 8), PyGLightGCN(50, 8, 2)):
+        aligned = DaRecAlign(model, 12)
+        aligned.objective = objective
+        with pytest.raises(ValueError, match=rf"'per_pair' of .*{got}"):
+            aligned.loss(data, random_batch(data))
