@@ -1,5 +1,3 @@
-import inspect
-import warnings
 from typing import Any, Literal
 
 from torch import Tensor
@@ -12,6 +10,10 @@ from pyg_darec.modes import evaluating
 from pyg_darec.nn.align.injecting import InjectingAligner
 from pyg_darec.nn.align.injection import ProfileInjection
 from pyg_darec.nn.align.structure import DisentangledStructure, Reduction
+from pyg_darec.nn.align.unused_options import (
+    warn_without_injection,
+    warn_without_structure,
+)
 from pyg_darec.nn.functional.structure import Matching
 from pyg_darec.nn.models.embed_source import Embed
 
@@ -23,22 +25,6 @@ _PRESETS: dict[str, dict[str, float]] = {
     'default': {'weight': 0.0, 'profile_weight': 0.3, 'neighbor_weight': 0.5},
     'paper': {'weight': 0.1, 'profile_weight': 0.0, 'neighbor_weight': 0.0},
 }
-# What makes no difference without the four terms, or without an injection.
-_OF_STRUCTURE = (
-    'num_samples',
-    'num_clusters',
-    'matching',
-    'or_weight',
-    'uni_weight',
-    'glo_weight',
-    'loc_weight',
-    'glo_reduction',
-    'dim',
-    'hidden_dim',
-    'num_layers',
-    'num_iters',
-)
-_OF_INJECTION = ('num_neighbors', 'rank')
 
 
 class DaRecAlign(InjectingAligner):
@@ -243,10 +229,9 @@ class DaRecAlign(InjectingAligner):
         # Made in any case, so that its arguments are checked.
         self.structure = structure if weight > 0 else None
         if self.structure is None:
-            _warn_of(given, _OF_STRUCTURE, "preset='paper', or 'weight'")
+            warn_without_structure(type(self), given)
         if self.injection is None:
-            need = "'profile_weight' or 'neighbor_weight'"
-            _warn_of(given, _OF_INJECTION, need)
+            warn_without_injection(type(self), given)
 
     @property
     def out_dim(self) -> int | None:  # type: ignore[override]
@@ -315,16 +300,4 @@ class DaRecAlign(InjectingAligner):
         return (
             f'{self.__class__.__name__}({self.model}, '
             f"llm_dim={self.llm_dim}, preset='{self.preset}'{listed})"
-        )
-
-
-def _warn_of(given: dict[str, Any], names: tuple[str, ...], need: str) -> None:
-    """Tells of options that were chosen and change nothing."""
-    known = inspect.signature(DaRecAlign).parameters
-    chosen = [name for name in names if given[name] != known[name].default]
-    if chosen:
-        got = ', '.join(f'{name}={given[name]!r}' for name in chosen)
-        warnings.warn(
-            f"Options of 'DaRecAlign' that have no effect without {need} above "
-            f'0; pass one, or leave them out (got {got})'
         )

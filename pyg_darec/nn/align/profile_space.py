@@ -1,4 +1,3 @@
-import warnings
 from collections.abc import Iterator
 
 import torch
@@ -14,7 +13,7 @@ from pyg_darec.nn.align.company import (
     unweighted,
 )
 from pyg_darec.nn.align.profile_scale import Pair
-from pyg_darec.nn.align.trust import trust_in
+from pyg_darec.nn.align.trust import trust_in, warn_if_lost, warn_if_none
 from pyg_darec.nn.functional import unit_rows
 from pyg_darec.nn.functional.blocks import row_blocks
 
@@ -124,16 +123,16 @@ class ProfileSpace(Module):
         was not seen before, this finds centres, components, trust and maps.
         Without a kind that was trusted there, a :class:`ValueError`.
         """
-        is_new = self.is_open
-        is_whole = self._is_whole(graph)
+        is_new, is_sample = self.is_open, self._is_sample(graph)
         if self.training and not is_new:
-            is_new = not self.knows(graph)
-            is_new |= is_whole and bool(self.trust.max() <= 0)
+            is_untrusted = bool(self.trust.max() <= 0)
+            is_new = not self.knows(graph) or (is_untrusted and not is_sample)
         if is_new:
             pair = self._fit(graph)
         else:
             self._check_complete(graph)
-            pair = self._again(graph, self.training and is_whole)
+            is_checked = self.training and not is_sample
+            pair = self._again(graph, is_checked)
         if self.trust.max() <= 0:
             return None
         pair = self._mix(graph, *pair)
@@ -166,12 +165,14 @@ class ProfileSpace(Module):
         trust = dict(zip(KINDS, self.trust.tolist(), strict=True))
         return all(trust[kind] != _UNKNOWN for kind in graph.llm_x)
 
-    def _is_whole(self, graph: BipartiteGraph) -> bool:
-        """Whether it is no sample of what was seen before."""
+    def _is_sample(self, graph: BipartiteGraph) -> bool:
+        """Whether it is less than half of what was seen before; some of many
+        samples would seem to agree with any profiles.
+        """
         size = graph.num_users, graph.num_items, graph.num_edges
         self._size = [*map(max, size, self._size)]
         pairs = zip(size, self._size, strict=True)
-        return all(now >= largest / 2 for now, largest in pairs)
+        return any(now < largest / 2 for now, largest in pairs)
 
     def _check_complete(self, graph: BipartiteGraph) -> None:
         for kind, trust in zip(KINDS, self.trust.tolist(), strict=True):
@@ -189,23 +190,13 @@ class ProfileSpace(Module):
         self._fit_trust(graph, pair, blind)
         return pair
 
-    def _again(self, graph: BipartiteGraph, check: bool) -> Pair:
+    def _again(self, graph: BipartiteGraph, is_checked: bool) -> Pair:
         """Profiles of another graph on the components that were found."""
-        if not check:
+        if not is_checked:
             return self._project(graph, self.basis)[0]
         pair, blind = self._project(graph, self.basis, self._blind_basis())
-        now = trust_in(graph, self._leading(pair), blind).tolist()
-        for kind, value, known in zip(
-            KINDS, now, self.trust.tolist(), strict=True
-        ):
-            if value == 0 and known > 0:
-                warnings.warn(
-                    f'The profiles of {kind}s do not agree with these '
-                    f'interactions (trust 0), and did (trust {known:.2f}) with '
-                    'those that the model saw first: it goes on with that. '
-                    f"Check that the rows of 'llm_x' are in the order of the "
-                    f"{kind}s, or make a new model or call 'reset_parameters'"
-                )
+        trust = trust_in(graph, self._leading(pair), blind)
+        warn_if_lost(trust.tolist(), self.trust.tolist())
         return pair
 
     def _fit_components(self, graph: BipartiteGraph) -> None:
@@ -240,15 +231,7 @@ class ProfileSpace(Module):
         is_known = [kind in graph.llm_x for kind in KINDS]
         known = torch.tensor(is_known, device=trust.device)
         self.trust.copy_(trust.where(known, _UNKNOWN))
-        for kind, value in zip(KINDS, self.trust.tolist(), strict=True):
-            if value == 0:
-                warnings.warn(
-                    f'The profiles of {kind}s do not agree with the '
-                    'interactions (trust 0) and are left out; check that the '
-                    f"rows of 'llm_x' are in the order of the {kind}s, and "
-                    'say more than how popular a node is or what it '
-                    'interacted with'
-                )
+        warn_if_none(self.trust.tolist())
 
     def _leading(self, pair: Pair) -> Pair:
         """The first ones tell as much, and are propagated many times. They

@@ -1,5 +1,6 @@
 """How far profiles are to be trusted, by what interactions say of them."""
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import torch
@@ -189,3 +190,26 @@ def _mean_cosine(total: Tensor) -> Tensor:
     cosine = (total[:, :-1].square().sum(dim=-1) - size) / pairs.clamp(min=1)
     is_group = size > 1
     return (cosine * is_group).sum() / is_group.sum().clamp(min=1)
+
+
+def warn_if_none(trust: Sequence[float]) -> None:
+    for kind, value in zip(KINDS, trust, strict=True):
+        if value == 0:
+            warnings.warn(
+                f'The profiles of {kind}s do not agree with the interactions '
+                "(trust 0) and are left out; check that the rows of 'llm_x' "
+                f'are in the order of the {kind}s, and say more than how '
+                'popular a node is or what it interacted with'
+            )
+
+
+def warn_if_lost(trust: Sequence[float], first: Sequence[float]) -> None:
+    for kind, value, known in zip(KINDS, trust, first, strict=True):
+        if value == 0 and known > 0:
+            warnings.warn(
+                f'The profiles of {kind}s do not agree with these interactions '
+                f'(trust 0), and did (trust {known:.2f}) with those that the '
+                'model saw first: it goes on with that; check that the rows '
+                f"of 'llm_x' are in the order of the {kind}s, or make a new "
+                "model or call 'reset_parameters'"
+            )
