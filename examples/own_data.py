@@ -104,7 +104,8 @@ def main() -> None:
     fit(model, data, epochs=args.epochs, batch_size=2048, lr=0.01)
     print(evaluate(model, data, ks=(20,)))
 
-    table = recommend(model, data, users, k=5).to_frame(data, users)
+    best = recommend(model, data, users, k=5, exclude_held_out=True)
+    table = best.to_frame(data, users)
     for customer, rows in table.groupby('user', sort=False):
         print(f'customer {customer}')
         for row in rows.itertuples():

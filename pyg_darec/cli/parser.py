@@ -72,7 +72,7 @@ def parse(argv: Sequence[str]) -> tuple[str, bool, dict[str, Any]]:
 def _misuse(name: str, values: Any) -> str | None:
     """What is wrong with arguments that are right each."""
     if name == 'prepare' and values['items'] is None:
-        keys = ('item_id', 'name', 'text', 'missing')
+        keys = ('items_sep', 'item_id', 'name', 'text', 'missing')
         idle = [_flag(key) for key in keys if values[key] is not None]
         if idle:
             return f'these arguments need --items: {", ".join(idle)}'
@@ -138,6 +138,7 @@ def _make_command(name: str) -> ArgumentParser:
             is_list = isinstance(default, tuple)
             options['default'] = list(default) if is_list else default
             if element := _element(types[key]):
+                element = _to_text if element is str else element
                 options |= {'nargs': '+', 'type': element}
                 options['metavar'] = key.upper()
         action = parser.add_argument(flag, **options)
@@ -170,6 +171,13 @@ def _element(hint: Any) -> Any:
         if get_origin(choice) in (list, tuple):
             return get_args(choice)[0]
     return None
+
+
+def _to_text(value: Any) -> str:
+    """An element of a list, which is a number in YAML if it looks like one."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError(f'Expected a text; write it in quotes (got {value!r})')
+    return str(value)
 
 
 class _Config(ActionConfigFile):

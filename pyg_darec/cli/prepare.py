@@ -1,9 +1,11 @@
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from pyg_darec.cli.output import say
 from pyg_darec.cli.paths import profile_files
 from pyg_darec.datasets import from_table
+from pyg_darec.datasets._read_table import SeparatorError
 from pyg_darec.datasets.folder import save_data
 from pyg_darec.datasets.texts import attach_texts
 from pyg_darec.graph import BipartiteGraph
@@ -24,6 +26,7 @@ def prepare(
     min_rating: float | None = None,
     sep: str | None = None,
     items: Path | None = None,
+    items_sep: str | None = None,
     item_id: str | None = None,
     name: str | None = None,
     text: list[str] | None = None,
@@ -40,15 +43,17 @@ def prepare(
     complete.
 
     Args:
-        table: a CSV or Parquet file with one interaction a row
+        table: a CSV or Parquet file, or a folder of Parquet files, with one
+            interaction a row
         data: the data folder to write
         user: the column of user ids
         item: the column of item ids
         time: the column of times: dates, or seconds
         rating: the column of ratings
         min_rating: drop interactions with a lower rating
-        sep: what separates the columns of the CSV files, if it is no comma
+        sep: what separates the columns of CSV files, if it is no comma
         items: a CSV or Parquet file with the texts of items, one item a row
+        items_sep: what separates the columns of ITEMS, if it is not SEP
         item_id: the column of item ids in ITEMS, if it has another name there
         name: the column with names in ITEMS, if it is not the first one beside
             the ids
@@ -68,13 +73,16 @@ def prepare(
             f"The split '{split}' needs the column of times as --time (got "
             'none)'
         )
-    graph = from_table(
-        table, user, item, time, rating, min_rating=min_rating, sep=sep
-    )
+    with _naming_sep('--sep'):
+        graph = from_table(
+            table, user, item, time, rating, min_rating=min_rating, sep=sep
+        )
     if k_core is not None:
         graph = KCore(k_core)(graph)
     if items is not None:
-        attach_texts(graph, items, item_id or item, name, text, missing, sep)
+        key, items_sep = item_id or item, items_sep or sep
+        with _naming_sep('--items-sep'):
+            attach_texts(graph, items, key, name, text, missing, items_sep)
     three = tuple(ratios)
     graph = SplitInteractions(split, three, seed)(graph)  # type: ignore[arg-type]
     # A run of 'encode' would put back the graph that it began with.
@@ -89,3 +97,12 @@ def prepare(
             'or remove it'
         )
     say(f'{data}: {BipartiteGraph.from_data(graph)}')
+
+
+@contextmanager
+def _naming_sep(option: str) -> Iterator[None]:
+    """Lets errors advise the option, as it is spelled here."""
+    try:
+        yield
+    except SeparatorError as e:
+        raise ValueError(e.advising(f'{option} ')) from e

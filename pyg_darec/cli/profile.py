@@ -1,6 +1,8 @@
 from pathlib import Path
 from typing import Any, Literal
 
+from torch_geometric.data import HeteroData
+
 from pyg_darec.cli.item_texts import check_texts
 from pyg_darec.cli.output import say
 from pyg_darec.cli.paths import profile_files
@@ -9,12 +11,14 @@ from pyg_darec.datasets.reviews import read_reviews
 from pyg_darec.profiles import (
     ChatClient,
     Client,
+    Generation,
     TransformersClient,
     complete_profiles,
     generate_profiles,
     item_prompts,
     user_prompts,
 )
+from pyg_darec.profiles.prompt_template import STAND_IN
 
 
 def profile(
@@ -67,7 +71,8 @@ def profile(
         price: the price of a million tokens read, and of a million written,
             to show the cost
         retry_failed: ask again where no profile could be had before
-        dry_run: ask nothing; print the first prompt and estimate the tokens
+        dry_run: ask nothing; print the first prompt and estimate the tokens;
+            an item profile that is still to be written counts as 100 words
     """
     if price is not None and (len(price) > 2 or min(price) < 0):
         raise ValueError(
@@ -95,6 +100,7 @@ def profile(
             reviews, review_user, review_item, review_text, sep
         )
     files = profile_files(data, existing=False)
+    plan: Generation | None = None
     for kind in ('item', 'user') if nodes == 'all' else (nodes,):
         stores = profile_files(data)
         stores.pop('user', None)  # to be written anew
@@ -105,7 +111,10 @@ def profile(
                 graph, known, texts, max_tokens=max_tokens, skip_empty=True
             )
         else:
-            complete_profiles(graph, stores)
+            if plan is None:
+                complete_profiles(graph, stores)
+            else:
+                _attach_planned(graph, plan)
             prompts = user_prompts(
                 graph, texts, max_tokens=max_tokens, skip_empty=True
             )
@@ -118,3 +127,17 @@ def profile(
             price=None if price is None else (price[0], price[-1]),
         )
         say(f'{kind}s: {result}')
+        plan = result if dry_run else None
+
+
+def _attach_planned(graph: HeteroData, plan: Generation) -> None:
+    """Item profiles as long as they will be, for prompts of users that no
+    dry run takes for shorter than they can become.
+    """
+    item = graph['item']
+    texts = {key: profile.text for key, profile in plan.profiles.items()}
+    texts |= {prompt.id: STAND_IN for prompt in plan.pending}
+    item.profile = [
+        texts.get(key, own)
+        for key, own in zip(item.id, item.profile, strict=True)
+    ]

@@ -29,6 +29,19 @@ _NO_NUMBER = [
 _CHUNK = 2**16
 
 
+class SeparatorError(ValueError):
+    r"""A file that another separator may be right for."""
+
+    def __init__(self, problem: str, sep: str, got: object) -> None:
+        self.parts = problem, sep, got
+        super().__init__(self.advising('sep='))
+
+    def advising(self, prefix: str) -> str:
+        r"""The message, with the spelling of what to pass."""
+        problem, sep, got = self.parts
+        return f'{problem}; pass {prefix}{sep} (got {got})'
+
+
 def read_table(
     table: Any,
     ids: Sequence[str],
@@ -68,12 +81,18 @@ def _read_file(
     import pandas as pd
 
     suffixes = [s.lower() for s in path.suffixes]
-    if not path.is_file():
+    is_folder = path.is_dir()  # of parts, as Spark writes them
+    if is_folder and not any(path.rglob('*.parquet')):
+        raise ValueError(
+            f"'{path}' is a folder without the parts of a Parquet file; make "
+            "one file of what is in it, and pass that (got no '*.parquet')"
+        )
+    if not is_folder and not path.is_file():
         raise FileNotFoundError(
             f"There is no table '{path}'; check the path (got '{Path.cwd()}' "
             f'as the current folder)'
         )
-    if suffixes[-1:] == ['.parquet']:
+    if is_folder or suffixes[-1:] == ['.parquet']:
         try:
             return _read_parquet(path, columns)
         except (OSError, ValueError) as e:
@@ -121,8 +140,8 @@ def _read_file(
     ) as e:
         raise ValueError(
             f"'{path}' is not a table in UTF-8 with one header line and the "
-            f"separator {sep!r}; pass the right 'sep', or read it with "
-            f'pandas and pass the DataFrame (got {e})'
+            f'separator {sep!r}; pass the right one, or read it with pandas '
+            f'and pass the DataFrame (got {e})'
         ) from e
     for column in ids:
         if names.count(column) == 1:
@@ -136,9 +155,10 @@ def _read_file(
     for other, name in _SEPARATORS.items():
         header = str(table.columns[0])
         if len(names) == 1 and other in header:
-            raise ValueError(
-                f"'{path}' looks as if {name} separates its columns; pass "
-                f'sep={other!r} (got the single column {header!r})'
+            raise SeparatorError(
+                f"'{path}' looks as if {name} separates its columns",
+                sep=repr(other),
+                got=f'the single column {header!r}',
             )
     return table
 

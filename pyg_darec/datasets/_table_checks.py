@@ -99,14 +99,19 @@ def to_numbers(values: Any, name: str) -> Any:
     return numbers
 
 
-# Whether days or months come first is in the eye of the reader.
+# Which of day, month and year comes first is in the eye of the reader.
 _SHORT = (
-    r'\s*(?P<one>\d{1,2})(?P<mark>[/.-])(?P<two>\d{1,2})(?P=mark)'
-    r'(?P<year>\d{4}|\d{2})(?P<rest>(?:\D.*)?)'
+    r'\s*(?P<one>\d{4}|\d{1,2})(?P<mark>\s*[/.,-]\s*|\s+)(?P<two>\d{1,2})'
+    r'(?P=mark)(?P<three>\d{4}|\d{1,2})(?P<rest>(?:\D.*)?)'
 )
 _TIME_OF_DAY = (
     r'(?:[T ]\s*\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*(?:[AaPp][Mm])?'
     r'\s*(?:Z|[+-]\d{2}:?\d{2})?)?\s*'
+)
+_ORDERS = (
+    ('day', 'month', 'year'),
+    ('month', 'day', 'year'),
+    ('year', 'month', 'day'),
 )
 
 
@@ -118,48 +123,83 @@ def _to_other_dates(values: Any, name: str) -> Any:
         parts = values.str.extract(f'^{_SHORT}$', flags=re.DOTALL)
         if parts.notna().all(axis=None):
             return _to_short_dates(values, parts, name)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # of options that a user has not
-        return pd.to_datetime(values, utc=True, errors='coerce')
+    # Of a time alone, pandas would make one of today; of digits alone, a date
+    # with any part first; of a date without a year, one of the year 1.
+    is_none = (' ' + values.map(str)).str.fullmatch(
+        rf'(?:{_TIME_OF_DAY}|\s*\d+)'
+    )
+    readings = {}
+    for first in ('month', 'day'):
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of options that a user has not
+            times = pd.to_datetime(
+                values.mask(is_none),
+                utc=True,
+                errors='coerce',
+                dayfirst=first == 'day',
+            )
+        readings[first] = times.mask(times.dt.year == 1)
+    whole = {k: times for k, times in readings.items() if times.notna().all()}
+    _check_alike(whole, values, name)
+    return next(iter((whole or readings).values()))
+
+
+def _check_alike(readings: dict[str, Any], values: Any, name: str) -> None:
+    """All ways to read dates, by what they take to be first, are one."""
+    for other in list(readings.values())[1:]:
+        first = next(iter(readings.values()))
+        differs = np.flatnonzero(first != other)
+        if differs.size:
+            raise ValueError(
+                f'{name} holds dates that can be read with the '
+                f'{" or the ".join(readings)} first; write them as YYYY-MM-DD '
+                f'(got {values.iloc[differs[0]]!r} in row {differs[0]})'
+            )
 
 
 def _to_short_dates(values: Any, parts: Any, name: str) -> Any:
-    """Dates with the month first or the day: whichever all of them can be
-    read by.
-    """
+    """Dates of three numbers, in the order that all of them can be read in."""
     import pandas as pd
 
-    one, two = parts.one.astype(int), parts.two.astype(int)
-    is_day_first = bool((one > 12).any())
-    differs = np.flatnonzero(one != two)
-    if not is_day_first and not (two > 12).any() and differs.size:
-        row = differs[0]
-        raise ValueError(
-            f'{name} holds dates that can be read with the day or with the '
-            'month first; write them as YYYY-MM-DD (got '
-            f'{values.iloc[row]!r} in row {row})'
-        )
-    year = parts.year.astype(int)
-    # As POSIX has it: 69 is 1969, 68 is 2068.
-    year += (parts.year.str.len() == 2) * np.where(year < 69, 2000, 1900)
-    days = pd.to_datetime(
-        pd.DataFrame(
-            {
-                'year': year,
-                'month': two if is_day_first else one,
-                'day': one if is_day_first else two,
-            }
-        ),
-        utc=True,
-        errors='coerce',  # such as a day that is no month
-    )
+    numbers = parts[['one', 'two', 'three']]
+    fields = {order[0]: numbers.set_axis(order, axis=1) for order in _ORDERS}
+    fits = {first: _may_be_date(frame) for first, frame in fields.items()}
+    most = max(fit.sum() for fit in fits.values())
+    # If none can be read so by all, the error is to name a row that cannot.
+    days = {
+        first: _to_days(fields[first]).where(fit)
+        for first, fit in fits.items()
+        if fit.sum() == most
+    }
+    if most == len(values):
+        _check_alike(days, values, name)
     rest = parts.rest.where(parts.rest.str.fullmatch(_TIME_OF_DAY))
-    first = pd.Timestamp('1970-01-01', tz='UTC')
+    start = pd.Timestamp('1970-01-01', tz='UTC')
     # Each for itself: some rows may have seconds and others none.
     time = pd.to_datetime(
         '1970-01-01' + rest, utc=True, errors='coerce', format='mixed'
     )
-    return days + (time - first)
+    return next(iter(days.values())) + (time - start)
+
+
+def _may_be_date(fields: Any) -> Any:
+    """Where three numbers may be a date. Not whether its month has such a day:
+    a slip in one row is to decide on no others.
+    """
+    has_year = fields.year.str.len().isin([2, 4])
+    month, day = fields.month.astype(int), fields.day.astype(int)
+    return has_year & month.between(1, 12) & day.between(1, 31)
+
+
+def _to_days(fields: Any) -> Any:
+    import pandas as pd
+
+    numbers = fields.astype(int)
+    # As POSIX has it: 69 is 1969, 68 is 2068.
+    century = np.where(numbers.year < 69, 2000, 1900)
+    numbers['year'] += (fields.year.str.len() == 2) * century
+    # Some are no days of their month.
+    return pd.to_datetime(numbers, utc=True, errors='coerce')
 
 
 def to_seconds(values: Any, name: str) -> Any:

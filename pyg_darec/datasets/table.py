@@ -55,18 +55,19 @@ def from_table(
 
     Args:
         table (pandas.DataFrame or str or Path): The table, or the path of a
-            ``.csv``, ``.tsv`` or ``.txt`` file (compressed or not) or of a
-            ``.parquet`` file. In a text file, an id is missing only if it is
-            empty: :obj:`NA` and :obj:`None` are ids.
+            ``.csv``, ``.tsv`` or ``.txt`` file (compressed or not), of a
+            ``.parquet`` file or of a folder of its parts. In a text file, an
+            id is missing only if it is empty: :obj:`NA` and :obj:`None` are
+            ids.
         user (str, optional): The column of user ids.
             (default: :obj:`'user'`)
         item (str, optional): The column of item ids.
             (default: :obj:`'item'`)
         time (str, optional): The column of times: dates, texts that
             :meth:`pandas.to_datetime` understands (UTC unless they say
-            otherwise; where the day or the month may come first, what all
-            rows can be read by, and an error where it is both), or numbers
-            in seconds. Kept as whole seconds since
+            otherwise; where the day, the month or a year of two digits may
+            come first, what all rows can be read by, and an error where that
+            is several), or numbers in seconds. Kept as whole seconds since
             1970 in :obj:`time`. (default: :obj:`None`)
         rating (str, optional): The column of ratings, kept in
             :obj:`rating`. (default: :obj:`None`)

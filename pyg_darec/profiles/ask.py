@@ -30,6 +30,7 @@ class Outcome(NamedTuple):
         completion_tokens (int): The tokens that were written in them.
         is_transient (bool): Whether the last attempt failed for a reason
             that has nothing to do with the prompt.
+        is_rejected (bool): Whether the model does not take the prompt.
     """
 
     prompt: Prompt
@@ -37,6 +38,7 @@ class Outcome(NamedTuple):
     prompt_tokens: int
     completion_tokens: int
     is_transient: bool
+    is_rejected: bool
 
 
 def ask(
@@ -63,6 +65,7 @@ def ask(
     result: dict[int, Profile | str] = {}
     read, written = [0] * len(prompts), [0] * len(prompts)
     num_cut = [0] * len(prompts)
+    rejected: set[int] = set()
     delay, is_transient = 0.0, False
     ended: Exception | None = None
     for attempt in range(max_attempts):
@@ -84,6 +87,7 @@ def ask(
         except RejectedError as error:
             reason = dict.fromkeys(left, str(error))
             is_transient = False
+            rejected.update(left)
             break
         except (FatalError, Stopped) as error:
             ended = error
@@ -93,6 +97,7 @@ def ask(
             if isinstance(reply, RejectedError):
                 result[n] = str(reply)
                 del reason[n]
+                rejected.add(n)
                 continue
             read[n] += reply.prompt_tokens
             written[n] += reply.completion_tokens
@@ -115,6 +120,7 @@ def ask(
             read[n],
             written[n],
             is_transient and n in reason,
+            n in rejected,
         )
         for n in sorted(result)
     ]

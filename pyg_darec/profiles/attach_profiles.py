@@ -8,6 +8,7 @@ from pyg_darec.hash_split import PROFILE_SPLIT, hash_split
 from pyg_darec.profiles.profile_store import Answer, ProfileStore
 from pyg_darec.profiles.prompt import Id
 from pyg_darec.profiles.training_pairs import node_ids
+from pyg_darec.profiles.written_ids import match_written
 
 
 def attach_profiles(
@@ -18,7 +19,8 @@ def attach_profiles(
 ) -> HeteroData:
     r"""Puts generated profiles on the nodes, in place: the list of texts
     :obj:`data[node_type].profile`, by :obj:`data[node_type].id` (by index
-    where nodes have no ids).
+    where nodes have no ids). Where an id is not in the store, one that is
+    written alike will do, :obj:`7` and :obj:`'7'`.
 
     .. code-block:: python
 
@@ -55,8 +57,9 @@ def attach_profiles(
         ids = node_ids(data, node_type, sizes[node_type])
         if not isinstance(store, ProfileStore):
             store = ProfileStore(store, read_only=True)
-        current = store.current()
-        answers = [current.get(node_id) for node_id in ids]
+        current = list(store.current().values())
+        places = match_written([a.id for a in current], ids)
+        answers = [None if n < 0 else current[n] for n in places]
         if missing is not None:
             answers = _of_split(answers, split)
         _check_split(answers, split, store)
@@ -75,16 +78,13 @@ def attach_profiles(
 def _of_split(
     answers: Sequence[Answer | None], split: str
 ) -> list[Answer | None]:
-    """Without those of another split, if the prompts of this one were asked:
+    """Without those of another split, if the prompts of this data were asked:
     they had nothing to ask about such nodes.
     """
-    others = [a is not None and a.split not in (None, split) for a in answers]
-    if not any(a is not None and a.split == split for a in answers):
-        return list(answers)
-    return [
-        None if is_other else a
-        for a, is_other in zip(answers, others, strict=True)
+    fitting = [
+        a if a is None or a.split in (None, split) else None for a in answers
     ]
+    return fitting if any(fitting) else list(answers)
 
 
 def _check_split(
@@ -98,7 +98,8 @@ def _check_split(
                 f"The profile of id {answer.id!r} in '{store.path}' was "
                 'written from other training interactions and may know '
                 'held-out ones; generate profiles with the prompts of this '
-                'data, which asks only what has changed '
+                'data, which asks only what has changed, and with reviews if '
+                'there were any; delete the file if they have nothing to ask '
                 f'(got split {answer.split}, not {split})'
             )
 

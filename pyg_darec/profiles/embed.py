@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyg_darec.profiles.convert import to_embeddings
+from pyg_darec.profiles.convert import name_row, to_embeddings
 from pyg_darec.profiles.encoder import TextEncoder
 
 
@@ -18,7 +18,7 @@ def embed_unique(
 
     Raises:
         ValueError: If the encoder returns anything but one finite vector per
-            text.
+            text, or one of zeros, which stands for no profile.
     """
     first = {text: n for n, text in reversed(list(enumerate(texts)))}
     unique = [text for text in dict.fromkeys(texts) if text.strip()]
@@ -29,6 +29,8 @@ def embed_unique(
             f'{source} needs one row per text (got {x.size(0)} rows for '
             f'{len(unique)} texts, the first of {names[0]!r:.80})'
         )
+    if not getattr(embed.encoder, 'zeros_are_meant', False):
+        _check_zeros(x, source, names)
     return x if len(unique) == len(texts) else spread(x, unique, texts)
 
 
@@ -39,6 +41,17 @@ def spread(x: Tensor, unique: Iterable[str], texts: Iterable[str]) -> Tensor:
     out = x[rows]
     out[rows < 0] = 0
     return out
+
+
+def _check_zeros(x: Tensor, source: str, names: Sequence[Any]) -> None:
+    rows = (x == 0).all(dim=1).nonzero()
+    if rows.numel() > 0:
+        raise ValueError(
+            f'{source} is nothing but zeros, which stand for no profile, at '
+            f'{name_row(int(rows[0]), names)}, and so in {rows.numel()} of '
+            f'{len(x)} rows; check the encoder, or pass an empty text where '
+            'there is no profile (got 0.0)'
+        )
 
 
 def check_empty(num_empty: int, total: int, where: str) -> None:

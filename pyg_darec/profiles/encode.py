@@ -70,8 +70,8 @@ def encode_texts(
         TypeError: If :obj:`encoder` cannot encode.
         ValueError: If all texts are empty, one is not a string, the
             encoder cannot be loaded or returns anything but one finite
-            vector of one width per text, or a callable is to be cached
-            without :obj:`cache_key`.
+            vector of one width per text, or one of zeros, or a callable is
+            to be cached without :obj:`cache_key`.
     """
     check_column(texts, where)
     check_column(ids, "'ids'")

@@ -117,8 +117,8 @@ def encode_profiles(
         ValueError: If all texts are empty, one is not a string, a table is
             passed instead of one of its columns, the encoder cannot be
             loaded or returns anything but one finite vector of one width per
-            text, an id occurs twice, or the store was begun with other texts,
-            ids or settings.
+            text, or one of zeros, an id occurs twice, or the store was begun
+            with other texts, ids or settings.
         RuntimeError: If another process is writing to the folder.
         OSError: If the folder cannot be written.
     """

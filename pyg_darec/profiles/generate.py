@@ -65,8 +65,9 @@ def generate_profiles(
         max_attempts (int, optional): The most attempts per prompt.
             (default: :obj:`6`)
         max_failures (int, optional): The number of prompts in a row, with no
-            profile between them, whose failure ends the run.
-            (default: :obj:`10`)
+            profile between them, whose failure ends the run. Those that the
+            endpoint refuses do not count where the run, or the store, has a
+            profile of the model. (default: :obj:`10`)
         backoff (float, optional): The seconds of the first delay.
             (default: :obj:`1.0`)
         count_tokens (callable, optional): The number of tokens in a text,
@@ -114,9 +115,9 @@ def generate_profiles(
         for prompt in prompts:
             answer = stored.get(prompt, client.model)
             if answer is not None and answer.error is not None:
-                out.failed[answer.id] = answer.error
+                out.failed[prompt.id] = answer.error
             elif answer is not None:
-                out.profiles[answer.id] = answer.to_profile()
+                out.profiles[prompt.id] = answer.to_profile()
     return out
 
 
@@ -134,7 +135,8 @@ def _reused(
     prompts: list[Prompt], model: str, store: ProfileStore
 ) -> list[Answer]:
     """Stored answers that have not been the current ones of their ids, or
-    that were given to a prompt from other training interactions.
+    that were given to a prompt from other training interactions, or for an id
+    of another type.
     """
     current = store.current()
     out = []
@@ -142,7 +144,7 @@ def _reused(
         answer = store.get(prompt, model)
         if answer is None:
             continue
-        updated = replace(answer, split=prompt.split)
-        if updated != current[prompt.id]:
+        updated = replace(answer, id=prompt.id, split=prompt.split)
+        if updated != current.get(prompt.id):
             out.append(updated)
     return out

@@ -7,9 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyg_darec.profiles.written_ids import match_written
+
 
 def match_ids(ids: Sequence[Any], nodes: Sequence[Any], where: str) -> Tensor:
-    r"""The row of each node: :obj:`ids[out[n]] == nodes[n]`.
+    r"""The row of each node: :obj:`ids[out[n]] == nodes[n]`, or else an id
+    that is written alike, :obj:`7` and :obj:`'7'`.
 
     Args:
         ids (list): The id of each row of embeddings.
@@ -23,18 +26,17 @@ def match_ids(ids: Sequence[Any], nodes: Sequence[Any], where: str) -> Tensor:
     row_of = _rows(ids, where)
     node_of = _rows(nodes, f'The graph that {where} is attached to')
     some = list(ids[:3])
-    missing = [node for node in nodes if node not in row_of]
+    if row_of.keys() == node_of.keys():
+        out = [row_of[node] for node in nodes]
+    else:
+        out = match_written(ids, nodes)
+    missing = [node for node, row in zip(nodes, out, strict=True) if row < 0]
     if missing:
-        written = set(map(str, ids))
-        is_there = any(str(node) in written for node in missing)
-        advice = (
-            'write ids as the nodes do' if is_there else 'add their embeddings'
-        )
         raise ValueError(
             f'{where} lacks {len(missing)} of {len(nodes)} nodes, first id '
-            f'{missing[0]!r}; {advice} (got ids like {some})'
+            f'{missing[0]!r}; add their embeddings (got ids like {some})'
         )
-    extra = [i for i in ids if i not in node_of]
+    extra = [ids[row] for row in sorted(set(row_of.values()) - set(out))]
     if extra:
         raise ValueError(
             f'{where} has {len(extra)} of {len(ids)} embeddings for unknown '
@@ -42,7 +44,7 @@ def match_ids(ids: Sequence[Any], nodes: Sequence[Any], where: str) -> Tensor:
             'them, or attach the embeddings before nodes are filtered '
             f'(got ids like {some} for nodes like {list(nodes[:3])})'
         )
-    return torch.tensor([row_of[n] for n in nodes], dtype=torch.long)
+    return torch.tensor(out, dtype=torch.long)
 
 
 def _rows(ids: Sequence[Any], where: str) -> dict[Any, int]:

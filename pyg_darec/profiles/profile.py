@@ -1,11 +1,12 @@
 import json
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pyg_darec.profiles.clean_text import clean_text
 
 # A profile has a hundred words; this is a model that does not stop.
 _MAX_REPLY = 100_000
-# Braces to try: no more occur before the object, unless by malice.
+# Braces to try: no more occur after the object, unless by malice.
 _MAX_STARTS = 500
 
 
@@ -17,8 +18,10 @@ class Profile(NamedTuple):
 
 
 def parse_profile(reply: str) -> Profile:
-    r"""Reads the first JSON object with a profile out of a reply. Words, a
-    code fence or braces around it do no harm.
+    r"""Reads the last JSON object with a profile out of a reply. Words, a
+    code fence or braces around it do no harm, nor do the thoughts of a
+    reasoning model before it, up to :obj:`</think>`, and the form of the
+    answer with dots instead of texts.
 
     Args:
         reply (str): :obj:`{"profile": "...", "reasoning": "..."}`.
@@ -31,36 +34,45 @@ def parse_profile(reply: str) -> Profile:
         raise ValueError(f'The reply is too long (got {len(reply)} characters)')
     if not reply.strip():
         raise ValueError("The reply is empty (got '')")
-    value = _find_object(reply)
-    if value is None:
-        raise ValueError(
-            "The reply holds no complete JSON object with a 'profile' "
-            f'(got {clean_text(reply)!r:.200})'
-        )
-    texts = []
-    for key in ('profile', 'reasoning'):
-        text = value.get(key)
-        text = clean_text(text) if isinstance(text, str) else text
-        if not isinstance(text, str) or not text:
-            raise ValueError(
-                f"The reply needs a text under '{key}' "
-                f'(got {value.get(key)!r:.200})'
-            )
-        texts.append(text)
-    return Profile(*texts)
-
-
-def _find_object(reply: str) -> dict[str, Any] | None:
-    decoder = json.JSONDecoder()
-    start = -1
-    for _ in range(_MAX_STARTS):
-        start = reply.find('{', start + 1)
-        if start == -1:
-            break
+    first: ValueError | None = None
+    for value in _objects(_without_thoughts(reply)):
         try:
-            value, _ = decoder.raw_decode(reply, start)
+            return Profile(_text(value, 'profile'), _text(value, 'reasoning'))
+        except ValueError as error:
+            first = first or error
+    raise first or ValueError(
+        "The reply holds no complete JSON object with a 'profile' "
+        f'(got {clean_text(reply)!r:.200})'
+    )
+
+
+def _without_thoughts(reply: str) -> str:
+    """What follows the thoughts; nothing if they never end."""
+    answer = reply.rpartition('</think>')[2]
+    return '' if answer.lstrip().startswith('<think>') else answer
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """Those with a profile, the last one first."""
+    decoder = json.JSONDecoder()
+    start = len(text)
+    for _ in range(_MAX_STARTS):
+        start = text.rfind('{', 0, start)
+        if start == -1:
+            return
+        try:
+            value, _ = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
-            value = None
+            continue
         if isinstance(value, dict) and 'profile' in value:
-            return value
-    return None
+            yield value
+
+
+def _text(value: dict[str, Any], key: str) -> str:
+    text = value.get(key)
+    out = clean_text(text) if isinstance(text, str) else ''
+    if not out.strip('.…'):  # dots are copied from the form that is asked for
+        raise ValueError(
+            f"The reply needs a text under '{key}' (got {text!r:.200})"
+        )
+    return out

@@ -8,6 +8,7 @@ from typing import Self
 from pyg_darec.profiles.profile import Profile
 from pyg_darec.profiles.prompt import Id, Prompt
 from pyg_darec.profiles.record_log import Record, RecordLog, read_records
+from pyg_darec.profiles.written_ids import spellings
 
 HEADER = {'format': 'pyg_darec.profiles', 'version': 1}
 Key = tuple[Id, str, str]
@@ -93,8 +94,13 @@ class ProfileStore:
             raise
 
     def get(self, prompt: Prompt, model: str) -> Answer | None:
-        r"""What :obj:`model` answered to :obj:`prompt`, if it was asked."""
-        return self._answers.get((prompt.id, prompt.hash, model))
+        r"""What :obj:`model` answered to :obj:`prompt`, if it was asked, be it
+        for an id that is written alike, :obj:`7` and :obj:`'7'`.
+        """
+        keys = ((x, prompt.hash, model) for x in spellings(prompt.id))
+        return next(
+            (self._answers[k] for k in keys if k in self._answers), None
+        )
 
     def current(self) -> dict[Id, Answer]:
         r"""The current answer of each id."""
@@ -115,6 +121,13 @@ class ProfileStore:
             for answer in self._current.values()
             if answer.error is not None
         }
+
+    def has_profile(self, model: str) -> bool:
+        r"""Whether a current profile is of :obj:`model`."""
+        return any(
+            answer.model == model and answer.profile is not None
+            for answer in self._current.values()
+        )
 
     def add(self, answers: Iterable[Answer]) -> None:
         r"""Stores answers, all of them or, if that fails, none.

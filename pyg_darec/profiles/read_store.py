@@ -48,6 +48,8 @@ def read_store(
             )
         if not _same(ids, expected):
             order = match_ids(store.ids or [], ids, where)
+            if torch.equal(order, torch.arange(len(order))):
+                order = None  # they are but of another type
     if len(store) != num_nodes:
         raise ValueError(
             f'{where} needs one row per node; without ids, rows are matched '

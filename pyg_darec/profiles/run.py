@@ -47,6 +47,8 @@ class Run:
         # only if others fare better.
         self._held: list[Outcome] = []
         self._any_profile = False
+        # Whether the model answers at all, with these or earlier prompts.
+        self._is_known = store.has_profile(client.model)
         self._num_done = 0
         self._work: set[Work] = set()
 
@@ -125,10 +127,15 @@ class Run:
             o.completion_tokens for o in outcomes
         )
         if any(map(_is_profile, outcomes)):
-            self._any_profile = True
+            self._any_profile = self._is_known = True
             self._store([*self._held, *outcomes])
             self._held = []
             return
+        if self._is_known:
+            # It is these prompts that it refuses, and many neighbours may be
+            # alike: held, they would end this run and each after it.
+            self._store([o for o in outcomes if o.is_rejected])
+            outcomes = [o for o in outcomes if not o.is_rejected]
         self._held += outcomes
         if len(self._held) >= self.max_failures:
             raise FatalError(

@@ -1,4 +1,5 @@
 import hashlib
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,8 @@ from pyg_darec.profiles.embed import check_text
 class TfidfEncoder:
     r"""An encoder without a language model: latent semantic analysis of the
     texts themselves, where no model is at hand. It finds texts that share
-    parts of words, in any script, and nothing about what words mean.
+    parts of words, in any script, and nothing about what words mean. One
+    without any part that it knows becomes a row of zeros, with a warning.
 
     .. math::
         \mathbf{X} \approx \mathbf{U} \boldsymbol{\Sigma} \mathbf{V}^{\top},
@@ -40,6 +42,9 @@ class TfidfEncoder:
         ValueError: If there are no texts, all of them are empty, or a table is
             passed instead of one of its columns, or a row holds no text.
     """
+
+    # Of a model, they would be a fault.
+    zeros_are_meant = True
 
     def __init__(self, texts: Sequence[str], dim: int = 64) -> None:
         check_count(dim=dim)
@@ -84,6 +89,14 @@ class TfidfEncoder:
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         weights = self._words.transform(list(texts))
+        empty = np.flatnonzero(weights.getnnz(axis=1) == 0)
+        if len(empty) > 0:
+            warnings.warn(
+                f'{self} knows no part of the words of {len(empty)} texts of '
+                f'{len(texts)}, the first of them {texts[empty[0]]!r:.80}; '
+                "their embeddings are rows of zeros, which 'DaRecAlign' takes "
+                'for no profile'
+            )
         if self._svd is None:
             return np.asarray(weights.toarray(), dtype=np.float32)
         return np.asarray(self._svd.transform(weights), dtype=np.float32)

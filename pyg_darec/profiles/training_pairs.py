@@ -1,4 +1,5 @@
 import random
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
@@ -13,7 +14,7 @@ from pyg_darec.graph import EDGE_TYPE, BipartiteGraph, EdgeType
 from pyg_darec.hash_split import hash_split
 from pyg_darec.profiles.cell import is_missing
 from pyg_darec.profiles.prompt import Id
-from pyg_darec.profiles.written_ids import WrittenIds
+from pyg_darec.profiles.written_ids import WrittenIds, as_number
 
 Reviews: TypeAlias = Iterable[tuple[Id, Id, str | None]]
 
@@ -68,12 +69,14 @@ class TrainingPairs:
         other = self._edge_index[1 - row][order].tolist()
         time = self._time[order].tolist()
         degree = torch.bincount(self._edge_index[row], minlength=len(ids))
+        rank = _rank(self.user_ids if row == 1 else self.item_ids)
         end = 0
         for node_id, size in zip(ids, degree.tolist(), strict=True):
             start, end = end, end + size
-            places = list(range(start, end))
+            places = sorted(range(start, end), key=lambda p: rank[other[p]])
             # A generator for each id: other nodes have no say in its order.
-            random.Random(f'{self._seed}/{node_id!r}').shuffle(places)
+            seed = f'{self._seed}/{as_number(node_id)!r}'
+            random.Random(seed).shuffle(places)
             places.sort(key=time.__getitem__, reverse=True)
             yield [other[place] for place in places]
 
@@ -88,13 +91,15 @@ class TrainingPairs:
 
         Raises:
             ValueError: If a row is no triple or its text not a string, or if
-                there are reviews and none belongs to a training pair.
+                there are reviews and none belongs to a training pair. A
+                warning tells how many name no user or item of the data.
         """
         if reviews is None:
             return {}
         users, items = WrittenIds(self.user_ids), WrittenIds(self.item_ids)
         out: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
         row, first = -1, None
+        unknown: list[tuple[Any, Any]] = []
         num_items = len(self.item_ids)
         key = self._edge_index[0] * num_items + self._edge_index[1]
         pairs = set(key.tolist())
@@ -102,9 +107,11 @@ class TrainingPairs:
             user_id, item_id, text = _check_review(row, review)
             first = first or (user_id, item_id)
             user, item = users.find(user_id), items.find(item_id)
-            known = user >= 0 and item >= 0
-            if not known or user * num_items + item not in pairs:
+            if user < 0 or item < 0:
+                unknown.append((user_id, item_id))
                 continue
+            if user * num_items + item not in pairs:
+                continue  # held out, or of no interaction
             if text.strip():
                 out[user, item].append(text)
             else:
@@ -115,6 +122,14 @@ class TrainingPairs:
                 'interaction; pass ids as they are in '
                 f'data[node_type].id, like {self.user_ids[:2]} and '
                 f'{self.item_ids[:2]} (got {first} first)'
+            )
+        if unknown:
+            warnings.warn(
+                f'{len(unknown)} of {row + 1} reviews name a user or an item '
+                'that the data do not have, and are left out; pass ids as '
+                'they are in data[node_type].id, like '
+                f'{self.user_ids[:2]} and {self.item_ids[:2]} '
+                f'(got {unknown[0]} first)'
             )
         return {pair: '\n'.join(texts) for pair, texts in out.items() if texts}
 
@@ -137,6 +152,20 @@ def node_ids(data: HeteroData, node_type: str, size: int) -> list[Id]:
             f'(got {len(ids)}, of which {len(set(ids))} differ)'
         )
     return ids
+
+
+def _rank(ids: list[Id]) -> list[int]:
+    """The order of nodes, and where texts are numbers that of the numbers: a
+    single id that is none makes texts of all, and prompts are to stay.
+    """
+    numbers = list(map(as_number, ids))
+    if numbers == ids:
+        return list(range(len(ids)))
+    keys = [
+        (0, x, '') if isinstance(x, int) else (1, 0, str(x)) for x in numbers
+    ]
+    order = sorted(range(len(ids)), key=keys.__getitem__)
+    return sorted(range(len(ids)), key=order.__getitem__)
 
 
 def _times(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from pyg_darec.profiles.cell import decode
+from pyg_darec.profiles.prompt import Id
 
 
 class WrittenIds:
@@ -46,6 +47,41 @@ class WrittenIds:
         return f'{self.__class__.__name__}({len(self.ids)})'
 
 
+def match_written(ids: Sequence[Any], nodes: Sequence[Any]) -> list[int]:
+    r"""The place in :obj:`ids` of the id of each node: of ids that are written
+    alike the one of its type, and none that is rather that of another node.
+
+    Args:
+        ids (list): The ids.
+        nodes (list): The id of each node.
+
+    Returns:
+        One place per node; -1 if there is none or it cannot be told.
+    """
+    known, wanted = WrittenIds(ids), WrittenIds(nodes)
+    places = map(known.find, nodes)
+    return [
+        place if place >= 0 and wanted.find(ids[place]) == node else -1
+        for node, place in enumerate(places)
+    ]
+
+
+def spellings(value: Id) -> tuple[Id, ...]:
+    r"""All ids that are written like one, itself first."""
+    number = as_number(value)
+    if not isinstance(number, int):
+        return (value,)
+    return value, number, str(number), f'{number}.0'
+
+
+def as_number(value: Id) -> Id:
+    r"""The integer that an id is written like, or the id."""
+    text = _whole(written(value))
+    # Longer ones are no numbers of a table.
+    is_number = len(text) < _MAX_LENGTH and _WHOLE.fullmatch(f'{text}.0')
+    return int(text) if is_number else value
+
+
 def written(value: Any) -> str:
     r"""An id as text; a whole number has no point, whatever its type."""
     value = decode(value)
@@ -58,4 +94,5 @@ def _whole(text: str) -> str:
     return text[:-2] if is_whole else text
 
 
+_MAX_LENGTH = 20
 _WHOLE = re.compile(r'(0|-?[1-9]\d*)\.0')

@@ -1,5 +1,6 @@
 """Top-k among the items that a user may be given."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ def rank_candidates(
     item: Tensor,
     k: int,
     users: Tensor | None = None,
-    seen: Tensor | None = None,
+    seen: Sequence[Tensor] = (),
     allow: Indices | None = None,
     deny: Indices | None = None,
 ) -> Recommendation:
@@ -34,7 +35,7 @@ def rank_candidates(
     sizes = user.size(0), item.size(0)
     k = check_k(k, item.size(0))
     check_embeddings(user, item)
-    exclude = [] if seen is None else [seen.to(user.device)]
+    exclude = [pairs.to(user.device) for pairs in seen]
     may = torch.ones(sizes[1], dtype=torch.bool, device=user.device)
     pairs = None
     if allow is not None:

@@ -1,5 +1,6 @@
 """Recommendations for given users."""
 
+import warnings
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from pyg_darec.graph import BipartiteGraph
 from pyg_darec.retrieval.candidates import rank_candidates
 from pyg_darec.retrieval.cold import append_items
 from pyg_darec.retrieval.embedding import compute_embeddings
-from pyg_darec.retrieval.nodes import Indices, as_index
+from pyg_darec.retrieval.nodes import Indices, as_index, node_ids
 from pyg_darec.retrieval.recommendation import Recommendation
 
 
@@ -22,6 +23,7 @@ def recommend(
     users: Indices | None = None,
     k: int = 10,
     exclude_seen: bool = True,
+    exclude_held_out: bool = False,
     allow: Indices | None = None,
     deny: Indices | None = None,
     new_items: Tensor | NDArray[Any] | None = None,
@@ -32,6 +34,10 @@ def recommend(
     .. code-block:: python
 
         item, score = recommend(model, data, users=[0, 7], k=5)
+
+    What was held out to validate and test is recommended like anything new,
+    as an evaluation needs it. A service, which is not to offer what users have
+    already, passes :obj:`exclude_held_out=True`.
 
     Args:
         model (torch.nn.Module): Whatever
@@ -44,9 +50,11 @@ def recommend(
         k (int, optional): The number of items per user.
             (default: :obj:`10`)
         exclude_seen (bool, optional): If set to :obj:`True`, leaves out the
-            items that a user has training interactions with. Held-out
-            interactions never leave an item out.
+            items that a user has training interactions with.
             (default: :obj:`True`)
+        exclude_held_out (bool, optional): If set to :obj:`True`, leaves out
+            the items of a user's validation and test interactions as well.
+            (default: :obj:`False`)
         allow (Sequence[int] or torch.Tensor, optional): The items to choose
             from, for all users; or an edge index, users in row 0, with the
             items to choose from for each of them. (default: :obj:`None`)
@@ -74,7 +82,35 @@ def recommend(
     index = None
     if users is not None:
         index = as_index(users, graph.num_users, 'users', 'user')
+    _warn_of_unknown(data, graph, index)
     user, item = compute_embeddings(model, data)
     item = append_items(model, graph, item, new_items)
-    seen = graph.edge_index if exclude_seen else None
-    return rank_candidates(user, item, k, index, seen, allow, deny)
+    known = [graph.edge_index] if exclude_seen else []
+    if exclude_held_out:
+        known += graph.edge_label_index.values()
+    return rank_candidates(user, item, k, index, known, allow, deny)
+
+
+def _warn_of_unknown(
+    data: HeteroData | BipartiteGraph,
+    graph: BipartiteGraph,
+    index: Tensor | None,
+) -> None:
+    """As many after a split by time. Whether profiles or features tell a model
+    something of them, it alone knows.
+    """
+    is_asked = torch.ones(graph.num_users, dtype=torch.bool)
+    if index is not None:
+        is_asked.zero_()[index.cpu()] = True
+    is_unknown = is_asked & (graph.user_degree.cpu() == 0)
+    unknown = is_unknown.nonzero().flatten().tolist()
+    if unknown:
+        ids = node_ids(data, 'user')
+        some = ', '.join(f'{ids[n]!r:.80}' for n in unknown[:3])
+        warnings.warn(
+            f'{len(unknown)} of {int(is_asked.sum())} users have no training '
+            'interactions: what they are recommended is from their profiles '
+            'or features if the model goes by these, and arbitrary otherwise; '
+            "recommend what is popular, or by profiles with 'recommend_cold' "
+            f'(got {some}{", ..." if len(unknown) > 3 else ""})'
+        )

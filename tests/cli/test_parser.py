@@ -58,6 +58,16 @@ def test_ids_stay_texts() -> None:
     assert values['users'] == ['007', '1e3', 'null']
 
 
+def test_lists_of_texts_in_config(tmp_path: Path, capsys) -> None:
+    path = tmp_path / 'a.yaml'
+    argv = ['recommend', 'run', '--config', str(path)]
+    path.write_text("users: [1000, '007', -A7, 'null']")
+    assert parse(argv)[2]['users'] == ['1000', '007', '-A7', 'null']
+    for other in ('1.50', 'true', 'null', '[1]'):
+        path.write_text(f'users: [1000, {other}]')
+        assert 'write it in quotes (got' in misuse(argv, capsys)
+
+
 def test_config(tmp_path: Path) -> None:
     path = tmp_path / 'a.yaml'
     content = {
@@ -143,9 +153,9 @@ def test_unknown_key_in_a_run(tmp_path: Path, capsys) -> None:
 
 
 def test_texts_of_no_items(capsys) -> None:
-    argv = ['prepare', 'a.csv', 'out', '--text', 'title', '--item-id', 'no']
+    argv = ['prepare', 'a.csv', 'out', '--text', 'title', '--items-sep', ';']
     err = misuse(argv, capsys)
-    assert err.endswith('arguments need --items: --item-id, --text')
+    assert err.endswith('arguments need --items: --items-sep, --text')
     assert parse([*argv, '--items', 'b.csv'])[2]['text'] == ['title']
 
 

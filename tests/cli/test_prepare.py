@@ -26,7 +26,7 @@ def test_without_texts(shop: Path) -> None:
 
 
 BAD = {
-    'separator': ('customer;product;date\n1;a;2024-01-01\n', "sep=';'"),
+    'separator': ('customer;product;date\n1;a;2024-01-01\n', "--sep ';'"),
     'column': ('customer,thing\n1,a\n', "exactly one column 'product'"),
     'no rows': ('customer,product,date\n', '0 rows'),
     'empty': ('', 'No columns to parse'),
@@ -117,3 +117,20 @@ def test_split_by_time_without_one(shop: Path, capsys, split: str) -> None:
     assert main([*words, '--item', 'product', '--split', split]) == 1
     assert f"'{split}' needs the column of times" in capsys.readouterr().err
     assert not Path('other').exists()
+
+
+def test_two_separators(shop: Path, capsys) -> None:
+    raw = Path('orders.csv').read_text()
+    Path('orders.csv').write_text(raw.replace(',', ';'))
+    assert main([*PREPARE, '--sep', ';']) == 1
+    err = capsys.readouterr().err
+    assert "'products.csv' looks as if a comma separates" in err
+    assert "pass --items-sep ','" in err
+    run(*PREPARE, '--sep', ';', '--items-sep', ',')
+    names = load_data('shop')['item'].name
+    # Alone, '--sep' is of both files.
+    raw = Path('products.csv').read_text(encoding='utf-8')
+    raw = raw.replace('product,', 'product;').replace(',"', ';"')
+    Path('products.csv').write_text(raw, encoding='utf-8')
+    run(*PREPARE, '--sep', ';')
+    assert load_data('shop')['item'].name == names

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,28 @@ def test_dry_run(shop: Path, capsys) -> None:
     assert '45 to ask for' in out
     assert 'to pay' in out
     assert not Path('shop/profiles').exists()
+
+
+def test_dry_run_counts_profiles_that_are_still_to_be_written(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    """At full length, so that users cost no more than it says."""
+    run(*PREPARE)
+    words = ' '.join(['delightful'] * 60)
+    answer = json.dumps({'profile': words, 'reasoning': 'It says.'})
+
+    def tokens() -> int:
+        capsys.readouterr()
+        run(*PROFILE, server.url, '--dry-run')
+        out = capsys.readouterr().out
+        return int(re.findall(r'about (\d+) tokens to read', out)[-1])
+
+    with OpenAIServer(reply=lambda prompt: answer) as server:
+        monkeypatch.setenv('OPENAI_API_KEY', server.key)
+        before = tokens()
+        run(*PROFILE, server.url, '--nodes', 'item')
+        after = tokens()
+        assert after < before < 2 * after
 
 
 def test_profiles_of_an_endpoint(
@@ -50,6 +73,30 @@ def test_profiles_of_an_endpoint(
     assert set(data['item'].profile) == {'For friends.'}
     run('info', 'shop')
     assert 'user.jsonl' in capsys.readouterr().out
+
+
+def test_items_of_which_nothing_is_known_after_another_split(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    """They had profiles of the reviews of the split before."""
+    products = Path('products.csv')
+    products.write_text('\n'.join(products.read_text().splitlines()[:31]))
+    orders = Path('orders.csv').read_text().splitlines()[1:]
+    rows = [','.join([*line.split(',')[:2], 'Lovely']) for line in orders]
+    Path('reviews.csv').write_text('\n'.join(['user,item,text', *rows]))
+    prepare = [*PREPARE, '--missing', '', '--split', 'random', '--seed']
+    with OpenAIServer() as server:
+        monkeypatch.setenv('OPENAI_API_KEY', server.key)
+        command = [*PROFILE, server.url]
+        run(*prepare, '0')
+        run(*command, '--reviews', 'reviews.csv')
+        run(*prepare, '3')
+        run(*command, '--reviews', 'reviews.csv', '--dry-run')
+        run(*command)
+    assert 'items: 30 profiles, 0 failed' in capsys.readouterr().out
+    run('encode', 'shop', '--encoder', 'tfidf')
+    texts = load_data('shop')['item'].profile
+    assert [not text for text in texts] == [False] * 30 + [True] * 6
 
 
 def test_profiles_of_a_local_model(shop: Path, capsys) -> None:

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from cli.conftest import PREPARE, TRAIN, run
 
 from pyg_darec.cli.main import main
@@ -68,3 +69,87 @@ def test_nothing_is_left(shop: Path, capsys) -> None:
         *('user 7', '      nothing is left to recommend', 'user 1000')
     ]
     assert len(lines) == 4
+
+
+@pytest.mark.parametrize('flags', [(), ('--keep-held-out',)])
+def test_what_was_bought_is_not_recommended(
+    trained: Path, capsys, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    path = tmp_path / 'best.csv'
+    run('recommend', str(trained / 'runs/shop'), f'--output={path}', *flags)
+    table = pd.read_csv(path)
+    orders = pd.read_csv(trained / 'orders.csv')
+    orders = orders.set_axis(['user', 'item', 'date'], axis=1)
+    held_out = orders.drop_duplicates(['user', 'item'])
+    assert (len(table.merge(held_out)) > 0) is bool(flags)
+    assert 'warning' not in capsys.readouterr().err
+
+
+def test_all_is_trained_on(shop: Path, capsys) -> None:
+    run(*PREPARE, '--ratios', '1', '0', '0')
+    run(*TRAIN, '--epochs', '1', '--aligner', 'none')
+    run('recommend', 'runs/shop', '--users', '1000', '--k', '1')
+    out, err = capsys.readouterr()
+    assert 'epoch 1 of 1 is kept' in out
+    assert out.count('. ') >= 1
+    assert 'warning' not in err
+
+
+def test_users_without_training_interactions(shop: Path, capsys) -> None:
+    orders = Path('orders.csv').read_text()
+    new = ''.join(f'\n{n},P{n:02d},2024-02-01' for n in range(1, 30))
+    Path('orders.csv').write_text(orders + new)
+    run(*PREPARE, '--split', 'temporal')
+    run(*TRAIN, '--epochs', '1', '--aligner', 'none')
+    capsys.readouterr()
+    run('recommend', 'runs/shop', '--output', 'best.csv')
+    err = capsys.readouterr().err
+    assert 'warning: 29 of 74 users have no training interactions' in err
+    assert '(got 1, 2, 3, ...)' in err
+    run('recommend', 'runs/shop', '--users', '5', '1000')
+    assert 'warning: 1 of 2 users' in (err := capsys.readouterr().err)
+    assert '(got 5)' in err
+    run('recommend', 'runs/shop', '--users', '1000')
+    assert capsys.readouterr().err == ''
+
+
+def test_ids_of_a_file(shop: Path, capsys) -> None:
+    orders = Path('orders.csv').read_text()
+    for user in (1000, 1001):
+        orders = orders.replace(f'\n{user},', f'\n-{user}x,')
+    Path('orders.csv').write_text(orders)
+    run(*PREPARE)
+    run(*TRAIN, '--epochs', '1', '--aligner', 'none')
+    Path('ids.txt').write_bytes('\ufeff-1001x\r\n\r\n-1000x\n'.encode())
+    capsys.readouterr()
+    run('recommend', 'runs/shop', '--users-file', 'ids.txt', '--k=1')
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[::2] == ['user -1001x', 'user -1000x']
+    argv = ['--users=-1000x', '--users-file', 'ids.txt', '--k=1']
+    run('recommend', 'runs/shop', *argv)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[::2] == ['user -1000x', 'user -1001x']
+
+
+@pytest.mark.parametrize('content', [b'\n', b'\xff\xfe', None])
+def test_no_file_of_ids(trained: Path, tmp_path, capsys, content) -> None:
+    path = tmp_path / 'ids.txt'
+    if content is not None:
+        path.write_bytes(content)
+    argv = ['recommend', str(trained / 'runs/shop'), '--users-file', str(path)]
+    assert main(argv) == 1
+    assert f"'{path}'" in capsys.readouterr().err
+
+
+def test_no_room(trained: Path, tmp_path, monkeypatch, capsys) -> None:
+    def fail(*_, **__):
+        raise OSError(27, 'File too large')
+
+    monkeypatch.setattr(pd.DataFrame, 'to_csv', fail)
+    path = tmp_path / 'best.csv'
+    argv = ['recommend', str(trained / 'runs/shop'), '--output', str(path)]
+    assert main(argv) == 1
+    err = capsys.readouterr().err
+    assert f"error: '{path}' cannot be written" in err
+    assert '(got [Errno 27] File too large)' in err
+    assert list(tmp_path.iterdir()) == []

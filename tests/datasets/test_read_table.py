@@ -102,3 +102,27 @@ def test_numbers_of_all_chunks_are_of_one_type(
     path.write_text('user,item,stars\n' + ''.join(rows))
     data = from_table(path, rating='stars')
     assert data[EDGE_TYPE].rating.tolist() == values
+
+
+def test_folder_of_parts(tmp_path):
+    """As Spark writes one, with notes of its own."""
+    folder = tmp_path / 'orders.parquet'
+    folder.mkdir()
+    frame = pd.DataFrame({'user': [3, 1, 2], 'item': list('aba')})
+    for n in range(3):
+        part = folder / f'part-0000{n}-5ca1ab1e.snappy.parquet'
+        frame.iloc[n : n + 1].to_parquet(part, index=False)
+    for name in ('_SUCCESS', '._SUCCESS.crc', '.part-00000.parquet.crc'):
+        (folder / name).write_bytes(b'')
+    data = from_table(folder)
+    assert data['user'].id == [1, 2, 3]
+    assert data[EDGE_TYPE].edge_index.tolist() == [[0, 1, 2], [1, 0, 0]]
+    part.write_bytes(b'PAR1')
+    with pytest.raises(ValueError, match=r"orders.parquet' is.*part-0000"):
+        from_table(folder)
+
+
+def test_folder_of_other_files(tmp_path):
+    (tmp_path / 'part-00000.csv').write_text('user,item\n1,a\n')
+    with pytest.raises(ValueError, match=r"a folder.*\(got no '\*\.parquet'"):
+        from_table(tmp_path)

@@ -63,6 +63,18 @@ def test_ids_of_another_type_are_not_found(path):
         attach_profiles(make_data(), {'user': path})
 
 
+def test_ids_that_are_written_alike(tmp_path):
+    data = make_data()
+    data['item'].id = ['2', '1', 'x']
+    with ProfileStore(tmp_path / 'item.jsonl') as store:
+        store.add([answer(1), answer(2), answer('x'), answer('1')])
+    attach_profiles(data, {'item': store.path})
+    assert data['item'].profile == ['text 2', 'text 1', 'text x']
+    data['item'].id = ['2', 2, 'x']  # of which one is in the store
+    with pytest.raises(ValueError, match=r"1 of 3 .* first id '2'"):
+        attach_profiles(data, {'item': store.path})
+
+
 def test_profiles_of_another_split_are_refused(tmp_path):
     data = make_data()
     with ProfileStore(tmp_path / 'user.jsonl') as store:
@@ -108,10 +120,17 @@ def test_what_an_earlier_split_left(tmp_path):
     assert data['item'].profile == ['text b', 'text a', '']
     with pytest.raises(ValueError, match=r"id 'c' .* may know held-out"):
         attach_profiles(data, {'item': store.path})
+    # Also where these prompts knew nothing of the split.
+    with ProfileStore(tmp_path / 'none.jsonl') as store:
+        store.add([answer('a'), answer('b'), answer('c', 'before')])
+    attach_profiles(data, {'item': store.path}, missing='')
+    assert data['item'].profile == ['text b', 'text a', '']
     # Not if it is the whole store that is of another split.
     with ProfileStore(tmp_path / 'old.jsonl') as store:
         store.add([answer(name, 'before') for name in 'abc'])
-    with pytest.raises(ValueError, match='may know held-out'):
+    with pytest.raises(
+        ValueError, match=r'may know held-out.* delete the file'
+    ):
         attach_profiles(data, {'item': store.path}, missing='')
     failed = Answer('c', 'p', 'm', 'before', error='too long')
     with ProfileStore(tmp_path / 'failed.jsonl') as store:

@@ -154,6 +154,7 @@ def test_no_list_of_texts(texts):
         (np.ones(3), r'needs shape .*got \(3,\)'),
         ([[1.0], [2.0], [3.0, 4.0]], r"ragged at row 2 \('id2'\)"),
         ([[1.0], [2.0], [np.nan]], r"NaN.* row 2 \('id2'\)"),
+        ([[1.0], [-0.0], [0.0]], r"but zeros.* row 1 \('id1'\).* 2 of 3 rows"),
         ([[1.0] * 2] * 3, r"changes its width at 'id3'.*\(got 2, then 5\)"),
     ],
 )

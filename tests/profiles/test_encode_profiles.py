@@ -212,6 +212,7 @@ def test_other_input_needs_another_folder(tmp_path, args, match):
         ({'precision': 'float16'}, r"'precision' .*got 'float16' for embed"),
         ({'encoder': lambda t: [[1.0]]}, r'one row per text \(got 1 rows'),
         ({'encoder': lambda t: [[np.nan]] * len(t)}, r'NaN'),
+        ({'encoder': lambda t: [[0.0]] * len(t)}, r"row 0 \('text 0'\), and"),
     ],
 )
 def test_bad_input(tmp_path, args, match):

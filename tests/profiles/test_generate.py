@@ -23,7 +23,7 @@ from pyg_darec.profiles import (
     generate_profiles,
     parse_profile,
 )
-from pyg_darec.profiles.client import Reply, TransientError
+from pyg_darec.profiles.client import RejectedError, Reply, TransientError
 
 PROMPTS = [Prompt(n, f'Item {n}', 'system', split='s') for n in range(20)]
 NO_PROFILE = Fault(content='I would rather not.')
@@ -118,6 +118,25 @@ def test_equal_prompt_of_another_split_is_not_asked(server, path):
     assert len(server.requests) == 20
     with ProfileStore(path) as store:
         assert {a.split for a in store.current().values()} == {'t'}
+
+
+def test_ids_that_are_written_alike_are_not_asked_again(server, path):
+    """A single id that is no number makes texts of all."""
+    run(server, path)
+    asked_before = len(server.requests)
+    texts = [Prompt(str(p.id), p.text, p.system, 's') for p in PROMPTS]
+    texts += [Prompt('guest', 'Item 20', 'system', 's')]
+    assert [p.id for p in run(server, path, texts, dry_run=True).pending] == [
+        'guest'
+    ]
+    out = run(server, path, texts)
+    assert len(server.requests) == asked_before + 1
+    assert out.profiles.keys() == {p.id for p in texts}
+    with ProfileStore(path, read_only=True) as store:
+        assert store.profiles()['3'] == store.profiles()[3]
+    # Another prompt is asked, however its id is written.
+    run(server, path, [Prompt('3.0', 'Item 3', 'system'), Prompt('4', 'new')])
+    assert len(server.requests) == asked_before + 2
 
 
 def test_every_misbehaviour_is_overcome(server, path):
@@ -232,6 +251,76 @@ def test_failures_in_a_row_stop_the_run(server, path):
     assert len(server.requests) == 5 + 6 * 2
     server.fault_for = lambda request: None
     assert len(run(server, path).profiles) == 20
+
+
+FILTER = Fault(400, body='{"error": {"message": "content policy"}}')
+
+
+def refuses(*numbers):
+    texts = {f'Item {n}' for n in numbers}
+    return lambda request: FILTER if request.prompt in texts else None
+
+
+def test_neighbours_that_are_refused_are_passed_over(server, path):
+    server.fault_for = refuses(*range(2, 17))
+    out = run(server, path, concurrency=1, max_failures=6)
+    assert out.failed.keys() == set(range(2, 17))
+    assert 'content policy' in out.failed[2]
+    assert len(out.profiles) == 5
+    assert len(server.requests) == 20
+
+
+def test_refused_prompts_of_a_model_that_answered_before(server, path):
+    run(server, path, PROMPTS[:1])
+    server.fault_for = refuses(*range(1, 18))
+    args = {'concurrency': 1, 'max_failures': 6}
+    out = run(server, path, **args)
+    assert len(out.failed) == 17
+    # Other failures still count, and what is refused between them does not.
+    server.fault_for = lambda request: (
+        NO_PROFILE if request.prompt.endswith(('1', '3')) else FILTER
+    )
+    args = {'concurrency': 1, 'max_failures': 4, 'max_attempts': 1}
+    with pytest.raises(FatalError, match=r'4 prompts in a row.*rather not'):
+        run(server, path, retry_failed=True, **args)
+    assert len(server.requests) == 1 + 19 + 13
+
+
+def test_nothing_but_refused_prompts_stop_the_run(server, path):
+    """The setting of a request may be wrong."""
+    server.fault_for = refuses(*range(20))
+    args = {'concurrency': 1, 'max_failures': 6}
+    with pytest.raises(FatalError, match=r'6 prompts in a row.*content policy'):
+        run(server, path, **args)
+    with ProfileStore(path, read_only=True) as store:
+        assert len(store) == 0
+    # Of another model there are profiles, which says nothing of this one.
+    server.fault_for = lambda request: None
+    server.models = ('chat', 'other')
+    run(server, path, PROMPTS[:1])
+    server.fault_for = refuses(*range(20))
+    with pytest.raises(FatalError, match='6 prompts in a row'):
+        run(server, path, model='other', **args)
+
+
+def test_refused_prompts_of_a_batch(path):
+    """Those of a local model, such as one that is too long for it."""
+
+    class Short(Stub):
+        def ask(self, prompts, attempt=0):
+            is_long = [p.id >= 3 for p in prompts]
+            return [
+                RejectedError('too long') if long else reply
+                for long, reply in zip(
+                    is_long, super().ask(prompts), strict=True
+                )
+            ]
+
+    client = Short(lambda prompt, attempt: VALID, 3)
+    out = generate_profiles(
+        TWELVE, client, path, max_failures=5, progress=False
+    )
+    assert (len(out.profiles), len(out.failed)) == (3, 9)
 
 
 def test_dry_run_asks_and_writes_nothing(server, path, monkeypatch):

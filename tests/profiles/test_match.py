@@ -19,15 +19,17 @@ def test_numpy_ids():
     assert match_ids([1, 2, 3], nodes, 'It').tolist() == [2, 0, 1]
 
 
+def test_ids_that_are_written_alike():
+    assert match_ids([7, 8, 'x'], ['x', '7', '8'], 'It').tolist() == [2, 0, 1]
+    assert match_ids(['7', '7.0'], ['7.0', 7], 'It').tolist() == [1, 0]
+
+
 @pytest.mark.parametrize(
     ('ids', 'nodes', 'match'),
     [
         (['a'], ['a', 'b', 'c'], "It lacks 2 of 3 nodes, first id 'b'; add"),
-        (
-            ['1'],
-            [1],
-            r"first id 1; write ids as the nodes do.*got ids like \['1'\]",
-        ),
+        (['1'], [1, '1'], r"first id 1; add.*got ids like \['1'\]"),
+        ([1, '1'], ['1'], r'1 of 2 .* first id 1, row 0'),
         (['a', 'x', 'y'], ['a'], r"2 of 3 .* first id 'x', row 1.*\(got"),
         (['a', 'b', 'a'], ['a', 'b'], r"It has id 'a' twice.*rows 0 and 2"),
         (['a'], ['a', 'a'], r"graph that It .*id 'a' twice.*rows 0 and 1"),

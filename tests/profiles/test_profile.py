@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from pyg_darec.profiles import Profile, parse_profile
 
 GOOD = '{"profile": "likes {tea}", "reasoning": "bought \\"tea\\""}'
+FORM = '{"profile": "...", "reasoning": "…"}'
+OTHER = '{"profile": "likes mugs", "reasoning": "bought one"}'
 EXPECTED = Profile('likes {tea}', 'bought "tea"')
 
 
@@ -20,6 +22,12 @@ EXPECTED = Profile('likes {tea}', 'bought "tea"')
         f'Here is {{the}} profile:\n{GOOD}\nI hope that it helps {{x}}!',
         f'<think>{{"a": 1}} {{"b"</think>{GOOD}',
         json.dumps({**json.loads(GOOD), 'more': [1]}, indent=2),
+        f'<think>I answer as {FORM}. Or {OTHER}?</think>\n{GOOD}',
+        f'I answer as {FORM}. Or {OTHER}?</think>\n{GOOD}',
+        f'<think>a</think>{OTHER}<think>b</think>{GOOD}',
+        f'First {OTHER}, better {GOOD}, in the form {FORM}',
+        f'{GOOD} and not {{"profile": "a"}} or {{"profile": "a", "reas',
+        f'{"{" * 600} {GOOD}',
     ],
 )
 def test_reads(reply):
@@ -37,6 +45,10 @@ def test_reads(reply):
         ('{"profile": " \\n", "reasoning": "b"}', "text under 'profile'"),
         ('{"profile": ["a"], "reasoning": "b"}', "text under 'profile'"),
         ('{"profile": "a", "reasoning": null}', "text under 'reasoning'"),
+        (FORM, r"text under 'profile' \(got '...'\)"),
+        ('{"profile": "a", "reasoning": "…"}', "text under 'reasoning'"),
+        (f'<think>I answer {GOOD}', 'no complete JSON object'),
+        (f'<think>a</think> <think>{GOOD}', 'no complete JSON object'),
         (f'{GOOD} {"x" * 100_000}', 'too long'),
     ],
 )

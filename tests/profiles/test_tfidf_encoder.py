@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pyg_darec.profiles import TfidfEncoder
+from pyg_darec.profiles import TfidfEncoder, encode_texts
 
 TEXTS = ['blue mug', 'red mug', 'desk lamp', 'floor lamp', '茶', '🎁']
 
@@ -46,4 +46,11 @@ def test_texts_that_are_none():
         TfidfEncoder('a string')
     encoder = TfidfEncoder(['a'])
     assert encoder.dim == 1
-    assert encoder(['a', 'b']).tolist() == [[1.0], [0.0]]
+    with pytest.warns(UserWarning, match="of 1 texts of 2, .* 'b'; .* zeros"):
+        assert encoder(['a', 'b']).tolist() == [[1.0], [0.0]]
+
+
+def test_zeros_are_no_fault_of_an_encoder_of_words():
+    with pytest.warns(UserWarning, match='no part of the words'):
+        x = encode_texts(['lamp', '茶', ''], TfidfEncoder(['lamp', 'mug'], 2))
+    assert x.any(dim=1).tolist() == [True, False, False]

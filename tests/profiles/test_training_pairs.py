@@ -1,4 +1,5 @@
 import tracemalloc
+import warnings
 
 import pandas as pd
 import pytest
@@ -59,6 +60,27 @@ def test_seed_decides_without_time():
     assert first != sorted(first)
 
 
+def test_ids_that_become_texts_keep_the_order():
+    """As they do where a table has one id that is no number."""
+    train = [[0] * 30 + [1] * 12, [*range(30), *range(12)]]
+    data = make_data(train, num_users=2, num_items=30)
+    data['user'].id, data['item'].id = [7, 8], list(range(80, 110))
+    before = TrainingPairs(data)
+    texts = sorted(map(str, data['item'].id))
+    place = torch.tensor([texts.index(str(n)) for n in data['item'].id])
+    store = data['user', 'rates', 'item']
+    store.edge_index = torch.stack([store.edge_index[0], place[train[1]]])
+    data['user'].id, data['item'].id = ['7', '8'], [*texts, 'guest']
+    data['item'].num_nodes = 31
+    after = TrainingPairs(data)
+    for a, b in zip(
+        before.items_of_users(), after.items_of_users(), strict=True
+    ):
+        assert [str(before.item_ids[n]) for n in a] == [
+            after.item_ids[n] for n in b
+        ]
+
+
 @settings(max_examples=30)
 @given(st.data())
 def test_only_reviews_of_training_pairs_pass(draw):
@@ -109,6 +131,22 @@ def test_wrong_reviews(reviews, message):
         TrainingPairs(make_data()).reviews(reviews)
 
 
+def test_reviews_of_unknown_nodes_are_told():
+    reviews = [
+        ('u0', 100, 'fine'),
+        ('u9', 100, 'of nobody'),
+        ('u0', 999, 'of nothing'),
+        ('u1', 100, 'held out'),
+    ]
+    match = r"2 of 4 reviews name .*like \['u0', .* \(got \('u9', 100\) first"
+    with pytest.warns(UserWarning, match=match):
+        out = TrainingPairs(make_data()).reviews(reviews)
+    assert out == {(0, 0): 'fine'}
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        TrainingPairs(make_data()).reviews([reviews[0], reviews[3]])
+
+
 @pytest.mark.parametrize('ids', [['a', 'b'], ['a', 'b', 'a']])
 def test_wrong_ids(ids):
     data = make_data()
@@ -153,4 +191,5 @@ def test_reviews_of_ids_that_are_written_alike():
     ids = [100, '100', 100.0, '100.0', '0100', 'guest']
     reviews = [('u0', item, f'{item!r}') for item in ids]
     expected = "100\n'100'\n100.0\n'100.0'"
-    assert pairs.reviews(reviews) == {(0, 0): expected}
+    with pytest.warns(UserWarning, match="2 of 6 reviews .* '0100'"):
+        assert pairs.reviews(reviews) == {(0, 0): expected}

@@ -45,7 +45,7 @@ def test_equals_the_definition(
     user = torch.randn(NUM_USERS, 3, generator=generator)
     item = torch.randn(NUM_ITEMS, 3, generator=generator)
     index = torch.tensor(users, dtype=torch.long)
-    out = rank_candidates(user, item, k, index, as_edges(seen), allow, deny)
+    out = rank_candidates(user, item, k, index, [as_edges(seen)], allow, deny)
     assert out.item.shape == out.score.shape == (len(users), k)
     for row, u in enumerate(users):
         expected = sorted(

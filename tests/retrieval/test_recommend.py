@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -78,6 +80,31 @@ def test_new_items_compete_with_the_others() -> None:
 def test_new_items_need_a_model_that_embeds_them() -> None:
     with pytest.raises(TypeError, match=r"'Fixed' cannot.*'DaRecAlign'"):
         recommend(*example(), new_items=torch.ones(1, 2))
+
+
+def test_users_of_whom_nothing_was_learned() -> None:
+    model = countdown()
+    with pytest.warns(UserWarning, match=r"^1 of 3 users have.*\(got '8'\)$"):
+        recommend(model, shop(), k=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        recommend(model, shop(), users=[0, 1, 0], k=1)
+        recommend(model, shop(), users=[], k=1)
+    with pytest.warns(UserWarning, match=r"^1 of 2 users.*\(got '8'\)$"):
+        recommend(*example(), users=[2, 0, 2], k=1)
+
+
+def test_held_out_items_can_be_left_out() -> None:
+    model, data = countdown(), shop()
+    store = data['user', 'rates', 'item']
+    store.val_edge_label_index = torch.tensor([[0], [3]])
+    assert recommend(model, data, users=[0], k=1).item.tolist() == [[3]]
+    out = recommend(model, data, users=[0], k=1, exclude_held_out=True)
+    assert out.item.tolist() == [[1]]
+    both = {'exclude_seen': False, 'exclude_held_out': True}
+    out = recommend(model, data, users=[0], k=1, **both)
+    known = data['user', 'rates', 'item'].edge_index.t().tolist()
+    assert [0, out.item.item()] in known
 
 
 @given(data=st.data())
