@@ -1,11 +1,10 @@
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
+from pyg_darec.cli.naming_sep import naming_sep
 from pyg_darec.cli.output import say
 from pyg_darec.cli.paths import profile_files
 from pyg_darec.datasets import from_table
-from pyg_darec.datasets._read_table import SeparatorError
 from pyg_darec.datasets.folder import save_data
 from pyg_darec.datasets.texts import attach_texts
 from pyg_darec.graph import BipartiteGraph
@@ -73,7 +72,7 @@ def prepare(
             f"The split '{split}' needs the column of times as --time (got "
             'none)'
         )
-    with _naming_sep('--sep'):
+    with naming_sep('--sep'):
         graph = from_table(
             table, user, item, time, rating, min_rating=min_rating, sep=sep
         )
@@ -81,7 +80,7 @@ def prepare(
         graph = KCore(k_core)(graph)
     if items is not None:
         key, items_sep = item_id or item, items_sep or sep
-        with _naming_sep('--items-sep'):
+        with naming_sep('--items-sep'):
             attach_texts(graph, items, key, name, text, missing, items_sep)
     three = tuple(ratios)
     graph = SplitInteractions(split, three, seed)(graph)  # type: ignore[arg-type]
@@ -97,12 +96,3 @@ def prepare(
             'or remove it'
         )
     say(f'{data}: {BipartiteGraph.from_data(graph)}')
-
-
-@contextmanager
-def _naming_sep(option: str) -> Iterator[None]:
-    """Lets errors advise the option, as it is spelled here."""
-    try:
-        yield
-    except SeparatorError as e:
-        raise ValueError(e.advising(f'{option} ')) from e

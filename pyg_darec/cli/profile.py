@@ -4,6 +4,7 @@ from typing import Any, Literal
 from torch_geometric.data import HeteroData
 
 from pyg_darec.cli.item_texts import check_texts
+from pyg_darec.cli.naming_sep import naming_sep
 from pyg_darec.cli.output import say
 from pyg_darec.cli.paths import profile_files
 from pyg_darec.datasets.folder import load_data
@@ -96,9 +97,10 @@ def profile(
     check_texts(data, graph)
     texts = None
     if reviews is not None:
-        texts = read_reviews(
-            reviews, review_user, review_item, review_text, sep
-        )
+        with naming_sep('--sep'):
+            texts = read_reviews(
+                reviews, review_user, review_item, review_text, sep
+            )
     files = profile_files(data, existing=False)
     plan: Generation | None = None
     for kind in ('item', 'user') if nodes == 'all' else (nodes,):

@@ -25,6 +25,15 @@ def test_dry_run(shop: Path, capsys) -> None:
     assert not Path('shop/profiles').exists()
 
 
+def test_separator_of_reviews(shop: Path, capsys) -> None:
+    run(*PREPARE)
+    Path('reviews.csv').write_text('user;item;text\n1;a;nice\n')
+    url = 'http://localhost:1/v1'
+    command = [*PROFILE, url, '--dry-run', '--reviews', 'reviews.csv']
+    assert main(command) == 1
+    assert "pass --sep ';'" in capsys.readouterr().err
+
+
 def test_dry_run_counts_profiles_that_are_still_to_be_written(
     shop: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
