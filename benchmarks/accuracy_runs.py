@@ -182,8 +182,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def settings(args: argparse.Namespace) -> dict[str, Any]:
     """The arguments that every run has in common."""
-    names = ('dim', 'epochs', 'batch_size', 'min_steps', 'lr', 'precision')
-    found = {name: getattr(args, name) for name in (*names, 'objective')}
+    names = ['dim', 'epochs', 'batch_size', 'min_steps', 'lr']
+    names += ['precision', 'objective']
+    found = {name: getattr(args, name) for name in names}
     if args.num_layers is not None:
         found['backbone_options'] = {'num_layers': args.num_layers}
     return found

@@ -138,7 +138,6 @@ def _make_command(name: str) -> ArgumentParser:
             is_list = isinstance(default, tuple)
             options['default'] = list(default) if is_list else default
             if element := _element(types[key]):
-                element = _to_text if element is str else element
                 options |= {'nargs': '+', 'type': element}
                 options['metavar'] = key.upper()
         action = parser.add_argument(flag, **options)
@@ -166,10 +165,11 @@ def _flag(key: str) -> str:
 
 
 def _element(hint: Any) -> Any:
-    """The type of the values of a list."""
+    """What reads the values of a list."""
     for choice in (hint, *get_args(hint)):
         if get_origin(choice) in (list, tuple):
-            return get_args(choice)[0]
+            element = get_args(choice)[0]
+            return _to_text if element is str else element
     return None
 
 

@@ -146,9 +146,9 @@ def _to_other_dates(values: Any, name: str) -> Any:
 
 def _check_alike(readings: dict[str, Any], values: Any, name: str) -> None:
     """All ways to read dates, by what they take to be first, are one."""
-    for other in list(readings.values())[1:]:
-        first = next(iter(readings.values()))
-        differs = np.flatnonzero(first != other)
+    times = list(readings.values())
+    for other in times[1:]:
+        differs = np.flatnonzero(times[0] != other)
         if differs.size:
             raise ValueError(
                 f'{name} holds dates that can be read with the '

@@ -76,7 +76,13 @@ class Recommender(Module, ABC):
                 "'objective' needs to be an 'Objective', such as "
                 f"'SampledSoftmax()' (got {objective!r})"
             )
+        self.check_objective(objective)
         self._objective = objective
+
+    def check_objective(self, objective: Objective) -> None:
+        r"""Raises or warns where a model has no use for an :attr:`objective`
+        that is assigned; does nothing by default.
+        """
 
     @abstractmethod
     def encode(self, graph: BipartiteGraph) -> tuple[Tensor, Tensor]:

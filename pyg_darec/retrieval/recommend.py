@@ -99,16 +99,15 @@ def _warn_of_unknown(
     """As many after a split by time. Whether profiles or features tell a model
     something of them, it alone knows.
     """
-    is_asked = torch.ones(graph.num_users, dtype=torch.bool)
-    if index is not None:
-        is_asked.zero_()[index.cpu()] = True
-    is_unknown = is_asked & (graph.user_degree.cpu() == 0)
-    unknown = is_unknown.nonzero().flatten().tolist()
+    degree = graph.user_degree
+    asked = torch.arange(degree.numel()) if index is None else index.unique()
+    asked = asked.to(degree.device)
+    unknown = asked[degree[asked] == 0].tolist()
     if unknown:
         ids = node_ids(data, 'user')
         some = ', '.join(f'{ids[n]!r:.80}' for n in unknown[:3])
         warnings.warn(
-            f'{len(unknown)} of {int(is_asked.sum())} users have no training '
+            f'{len(unknown)} of {len(asked)} users have no training '
             'interactions: what they are recommended is from their profiles '
             'or features if the model goes by these, and arbitrary otherwise; '
             "recommend what is popular, or by profiles with 'recommend_cold' "

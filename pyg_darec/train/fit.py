@@ -48,6 +48,7 @@ from pyg_darec.train.training_loss import (
     compile_loss,
 )
 from pyg_darec.train.validation import (
+    check_watch,
     check_weights,
     choose_monitor,
     observe,
@@ -133,8 +134,7 @@ def fit(
             items where there are fewer than 40)
         negatives (str, optional): Where negative items come from:
             :obj:`'uniform'`, :obj:`'popularity'` or :obj:`'in_batch'`, see
-            :class:`~pyg_darec.loader.PairLoader`.
-            (default: :obj:`'uniform'`)
+            :class:`~pyg_darec.loader.PairLoader`. (default: :obj:`'uniform'`)
         seed (int, optional): The seed. (default: :obj:`0`)
         device (str or torch.device, optional): Where to train, such as
             :obj:`'cpu'` or :obj:`'cuda:1'`. If :obj:`None` or
@@ -159,20 +159,17 @@ def fit(
             checkpoint in :obj:`run_dir`; where there is none yet, starts
             from scratch. :obj:`epochs`, :obj:`patience` and
             :obj:`min_steps` may differ from the first call. A finished run
-            returns at once.
-            (default: :obj:`False`)
+            returns at once. (default: :obj:`False`)
         progress (bool, optional): If set to :obj:`False`, shows no progress
             bar. (default: :obj:`True`)
         loggers (list, optional): More loggers of Lightning Fabric.
             (default: :obj:`()`)
         watch (callable, optional): Called after every evaluation; what it
             returns is logged beside the metrics, such as
-            :class:`~pyg_darec.nn.align.Diagnostics`.
-            (default: :obj:`None`)
+            :class:`~pyg_darec.nn.align.Diagnostics`. (default: :obj:`None`)
 
     Raises:
-        TypeError: If :obj:`optimizer`, :obj:`loggers` or :obj:`watch` is
-            something else.
+        TypeError: If :obj:`optimizer`, :obj:`loggers` or :obj:`watch` is none.
         ValueError: If an argument is out of range, there is nothing to train
             on, or the checkpoint in :obj:`run_dir` is damaged, would be
             overwritten, or is of another model, other data or other
@@ -190,11 +187,7 @@ def fit(
     )
     check_positive(lr=lr)
     check_weight(min_steps=min_steps, weight_decay=weight_decay)
-    if watch is not None and not callable(watch):
-        raise TypeError(
-            "'watch' needs to be called after evaluations, as 'Diagnostics' "
-            f'is (got {watch!r:.80})'
-        )
+    check_watch(watch)
     # Numbers of NumPy pass these checks, and are none to a checkpoint.
     batch_size, eval_every = as_count(batch_size), as_count(eval_every)
     lr, weight_decay = float(lr), float(weight_decay)

@@ -67,13 +67,12 @@ class RunLogs:
 
 def _checked(loggers: Any) -> list[Logger]:
     is_list = isinstance(loggers, Iterable) and not isinstance(loggers, str)
-    found = list(loggers) if is_list else [loggers]
-    for logger in found:
-        if not hasattr(logger, 'log_metrics') or not is_list:
-            raise TypeError(
-                "'loggers' needs to be a list of loggers of Lightning Fabric, "
-                f"such as '[CSVLogger(folder)]' (got {loggers!r:.80})"
-            )
+    found: list[Any] = list(loggers) if is_list else []
+    if not is_list or not all(hasattr(x, 'log_metrics') for x in found):
+        raise TypeError(
+            "'loggers' needs to be a list of loggers of Lightning Fabric, "
+            f"such as '[CSVLogger(folder)]' (got {loggers!r:.80})"
+        )
     return found
 
 

@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch.nn import Module
 
@@ -51,6 +52,15 @@ def validate(
 ) -> dict[str, float]:
     r"""The validation metrics at the depth of :obj:`monitor`."""
     return evaluate(model, graph, split='val', ks=(_k(monitor),))
+
+
+def check_watch(watch: Any) -> None:
+    r"""Raises a :class:`TypeError` now, and not after the first epochs."""
+    if watch is not None and not callable(watch):
+        raise TypeError(
+            "'watch' needs to be called after evaluations, as 'Diagnostics' "
+            f'is (got {watch!r:.80})'
+        )
 
 
 def observe(

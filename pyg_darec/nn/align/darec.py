@@ -10,10 +10,7 @@ from pyg_darec.modes import evaluating
 from pyg_darec.nn.align.injecting import InjectingAligner
 from pyg_darec.nn.align.injection import ProfileInjection
 from pyg_darec.nn.align.structure import DisentangledStructure, Reduction
-from pyg_darec.nn.align.unused_options import (
-    warn_without_injection,
-    warn_without_structure,
-)
+from pyg_darec.nn.align.unused_options import warn_of_unused
 from pyg_darec.nn.functional.structure import Matching
 from pyg_darec.nn.models.embed_source import Embed
 
@@ -228,10 +225,7 @@ class DaRecAlign(InjectingAligner):
         )
         # Made in any case, so that its arguments are checked.
         self.structure = structure if weight > 0 else None
-        if self.structure is None:
-            warn_without_structure(type(self), given)
-        if self.injection is None:
-            warn_without_injection(type(self), given)
+        warn_of_unused(self, given)
 
     @property
     def out_dim(self) -> int | None:  # type: ignore[override]

@@ -131,8 +131,7 @@ class ProfileSpace(Module):
             pair = self._fit(graph)
         else:
             self._check_complete(graph)
-            is_checked = self.training and not is_sample
-            pair = self._again(graph, is_checked)
+            pair = self._again(graph, self.training and not is_sample)
         if self.trust.max() <= 0:
             return None
         pair = self._mix(graph, *pair)
@@ -186,18 +185,28 @@ class ProfileSpace(Module):
     def _fit(self, graph: BipartiteGraph) -> Pair:
         """Finds components and trust, and returns the former."""
         self._fit_components(graph)
-        pair, blind = self._project(graph, self.basis, self._blind_basis())
-        self._fit_trust(graph, pair, blind)
+        pair, trust = self._measure(graph)
+        is_known = [kind in graph.llm_x for kind in KINDS]
+        known = torch.tensor(is_known, device=trust.device)
+        self.trust.copy_(trust.where(known, _UNKNOWN))
+        warn_if_none(self.trust.tolist())
         return pair
 
     def _again(self, graph: BipartiteGraph, is_checked: bool) -> Pair:
         """Profiles of another graph on the components that were found."""
         if not is_checked:
             return self._project(graph, self.basis)[0]
-        pair, blind = self._project(graph, self.basis, self._blind_basis())
-        trust = trust_in(graph, self._leading(pair), blind)
+        pair, trust = self._measure(graph)
         warn_if_lost(trust.tolist(), self.trust.tolist())
         return pair
+
+    def _measure(self, graph: BipartiteGraph) -> tuple[Pair, Tensor]:
+        """Profiles on the components, and the trust in them."""
+        pair, blind = self._project(graph, self.basis, self._blind_basis())
+        # The first ones tell as much, and are propagated many times. They tell
+        # of interactions if the profiles of either side do.
+        main = pair[0][:, : self.rank], pair[1][:, : self.rank]
+        return pair, trust_in(graph, main, blind)
 
     def _fit_components(self, graph: BipartiteGraph) -> None:
         self.center.zero_()
@@ -223,21 +232,6 @@ class ProfileSpace(Module):
         generator = torch.Generator().manual_seed(0)
         shape = self.basis.size(0), self.rank
         return torch.randn(shape, generator=generator).to(self.basis)
-
-    def _fit_trust(
-        self, graph: BipartiteGraph, pair: Pair, blind: Pair
-    ) -> None:
-        trust = trust_in(graph, self._leading(pair), blind)
-        is_known = [kind in graph.llm_x for kind in KINDS]
-        known = torch.tensor(is_known, device=trust.device)
-        self.trust.copy_(trust.where(known, _UNKNOWN))
-        warn_if_none(self.trust.tolist())
-
-    def _leading(self, pair: Pair) -> Pair:
-        """The first ones tell as much, and are propagated many times. They
-        tell of interactions if the profiles of either side do.
-        """
-        return pair[0][:, : self.rank], pair[1][:, : self.rank]
 
     def _fit_maps(
         self, graph: BipartiteGraph, user: Tensor | None, item: Tensor | None

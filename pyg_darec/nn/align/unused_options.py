@@ -22,13 +22,16 @@ _OF_STRUCTURE = (
 _OF_INJECTION = ('num_neighbors', 'rank')
 
 
-def warn_without_structure(cls: type, given: Mapping[str, Any]) -> None:
-    _warn(cls, given, _OF_STRUCTURE, "preset='paper', or 'weight'")
-
-
-def warn_without_injection(cls: type, given: Mapping[str, Any]) -> None:
-    need = "'profile_weight' or 'neighbor_weight'"
-    _warn(cls, given, _OF_INJECTION, need)
+def warn_of_unused(aligner: Any, given: Mapping[str, Any]) -> None:
+    r"""Warns of arguments that differ from their defaults, and are of the
+    part that :obj:`aligner` does not have.
+    """
+    if aligner.structure is None:
+        need = "preset='paper', or 'weight'"
+        _warn(type(aligner), given, _OF_STRUCTURE, need)
+    if aligner.injection is None:
+        need = "'profile_weight' or 'neighbor_weight'"
+        _warn(type(aligner), given, _OF_INJECTION, need)
 
 
 def _warn(

@@ -168,17 +168,7 @@ class AutoCF(Backbone):
         for linear in [*self.query, *self.key, *self.value]:
             xavier_uniform_(linear.weight)
 
-    @property
-    def objective(self) -> Objective:
-        r"""Not used.
-
-        Raises:
-            AttributeError: If one is assigned.
-        """
-        return super().objective
-
-    @objective.setter
-    def objective(self, objective: Objective) -> None:
+    def check_objective(self, objective: Objective) -> None:
         raise AttributeError(
             f"'{type(self).__name__}' has an objective of its own, which "
             "cannot be replaced; choose another backbone, such as 'LightGCN' "

@@ -69,17 +69,7 @@ class ForeignModel(Wrapper):
                 f'batch) (got loss({", ".join(_required(own))}))'
             )
 
-    @property
-    def objective(self) -> Objective:
-        r"""What rewards interactions, where the module has no
-        :obj:`loss(data, batch)` of its own; with one, it warns if another is
-        assigned.
-        """
-        return super().objective
-
-    @objective.setter
-    def objective(self, objective: Objective) -> None:
-        Recommender.objective.fset(self, objective)  # type: ignore[attr-defined]
+    def check_objective(self, objective: Objective) -> None:
         if self._has_loss:
             warnings.warn(
                 f"'{type(self.model).__name__}' has a loss(data, batch) of "
@@ -283,8 +273,7 @@ def _reset(module: Module) -> None:
     if own:
         raise TypeError(
             f"'{type(module).__name__}' has parameters of its own {own} and "
-            "no 'reset_parameters'; write "
-            'one, or make a new model'
+            "no 'reset_parameters'; write one, or make a new model"
         )
     for child in module.children():
         _reset(child)
