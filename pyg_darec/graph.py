@@ -102,7 +102,8 @@ class BipartiteGraph:
             user, item, (num_users, num_items), is_sorted=True
         )
         self._by_item = CSR.from_edges(item, user, (num_items, num_users))
-        norm = self.user_degree[user].double() * self.item_degree[item]
+        norm = self.user_degree.index_select(0, user).double()
+        norm *= self.item_degree.index_select(0, item)
         self._weight = norm.rsqrt().to(torch.get_default_dtype())
         self.is_weighted = False
         """Whether the weights are others than degrees give."""

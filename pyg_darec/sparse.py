@@ -37,7 +37,7 @@ class CSR(NamedTuple):
         is_sorted: bool = False,
     ) -> 'CSR':
         order = None if is_sorted else torch.argsort(row, stable=True)
-        col = col if order is None else col[order]
+        col = col if order is None else col.index_select(0, order)
         count = torch.bincount(row, minlength=shape[0]).cumsum(0)
         ptr = torch.nn.functional.pad(count, (1, 0))
         # int32 halves the index traffic of a memory-bound product.
@@ -50,7 +50,9 @@ class CSR(NamedTuple):
 
     def weighted(self, weight: Tensor) -> Matrix:
         """The parts of :meth:`matrix`, as :class:`Propagate` takes them."""
-        value = weight if self.order is None else weight[self.order]
+        value = weight
+        if self.order is not None:
+            value = weight.index_select(0, self.order)
         return self.ptr, self.col, value
 
     def matrix(self, weight: Tensor) -> Tensor:

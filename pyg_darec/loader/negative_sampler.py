@@ -72,7 +72,7 @@ class NegativeSampler:
         # Of the edges before each one, over all users.
         taken = torch.cat([user.new_zeros(1), weight[item].cumsum(0)])
         self._taken = taken
-        before = taken[:-1] - taken[self._start][user]
+        before = taken[:-1] - taken[self._start].index_select(0, user)
         self._key = user * total + self._end[item] - weight[item] - before
         end = self._start + graph.user_degree
         self._left = total - (taken[end] - taken[self._start])
@@ -94,7 +94,7 @@ class NegativeSampler:
         Raises:
             ValueError: If a user has interacted with every item.
         """
-        left = self._left[user]
+        left = self._left.index_select(0, user)
         if not self._all_have_one and bool((left == 0).any()):
             raise ValueError(
                 f'User {int(user[left == 0][0])} has interacted with '
@@ -107,7 +107,7 @@ class NegativeSampler:
         r = r.remainder_(left)
         key = user * self._total + r
         count = torch.searchsorted(self._key, key, right=True)
-        start = self._start[user]
+        start = self._start.index_select(0, user)
         if self.alpha == 0:  # all weights are one
             return r + count - start
         r += self._taken[count] - self._taken[start]

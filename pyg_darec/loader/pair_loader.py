@@ -124,7 +124,9 @@ class PairLoader:
         generator.manual_seed(derive_seed(self.seed, epoch))
         if isinstance(self._sampler, InBatchSampler):
             share = self._share(generator)
-            user, pos = self._user[share], self._pos[share]
+            user, pos = (
+                x.index_select(0, share) for x in (self._user, self._pos)
+            )
             # Each share has batches, and draws, of its own.
             seed = derive_seed(self.seed, epoch, self.rank + 1)
             generator.manual_seed(seed)
@@ -133,7 +135,10 @@ class PairLoader:
         # Drawn before shuffling: the search is faster for sorted users.
         neg = self._sampler.sample(self._user, generator)
         share = self._share(generator)
-        return self._user[share], self._pos[share], neg[share]
+        user, pos, neg = (
+            x.index_select(0, share) for x in (self._user, self._pos, neg)
+        )
+        return user, pos, neg
 
     def _share(self, generator: torch.Generator) -> Tensor:
         size, device = self._user.numel(), self._user.device

@@ -109,18 +109,19 @@ class ControlRecAlign(Aligner):
         terms = {}
         if self.desc_weight != 0:
             own = self._describe(graph, 'user', u, user)
-            loss = self._match(user[u], own) + self._match(item[i], text)
+            loss = self._match(user.index_select(0, u), own)
+            loss = loss + self._match(item.index_select(0, i), text)
             terms['desc'] = self.weight * self.desc_weight * loss
         if self.next_weight != 0:
-            text = text[torch.searchsorted(i, p)]
-            loss = self._match(user[u], text, (u_of, p_of))
+            text = text.index_select(0, torch.searchsorted(i, p))
+            loss = self._match(user.index_select(0, u), text, (u_of, p_of))
             terms['next'] = self.weight * self.next_weight * loss
         return terms
 
     def _describe(
         self, graph: BipartiteGraph, kind: str, index: Tensor, cf: Tensor
     ) -> Tensor:
-        profile = graph.llm_x[kind][index].to(cf.dtype)
+        profile = graph.llm_x[kind].index_select(0, index).to(cf.dtype)
         out: Tensor = self.encoder(profile, cf.size(1))
         return out
 

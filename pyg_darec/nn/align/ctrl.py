@@ -189,8 +189,9 @@ class CTRLAlign(Aligner):
             if some is not None:
                 index = index[some.to(index.device)]
             width = cf.size(1)
-            llm = graph.llm_x[kind][index].to(cf.dtype)
-            x = self.cf_parts(self.cf_project(cf[index], width), width)
+            llm = graph.llm_x[kind].index_select(0, index).to(cf.dtype)
+            x = self.cf_project(cf.index_select(0, index), width)
+            x = self.cf_parts(x, width)
             y = self.llm_parts(self.llm_project(llm, width), width)
             x, y = self._split(x), self._split(y)
             both = max_similarity_nce(x, y, self.temperature)

@@ -173,8 +173,10 @@ class KARAlign(Aligner):
             ('user', 'item'), (user, item), rows, strict=True
         ):
             x = graph.llm_x[kind]
-            some = (x if row is None else x[row]).to(cf.dtype)
-            own = self.weight * self.adaptor(some, kind, cf.size(1))
+            some = x if row is None else x.index_select(0, row)
+            own = self.weight * self.adaptor(
+                some.to(cf.dtype), kind, cf.size(1)
+            )
             if row is not None:
                 full = own.new_zeros(cf.size(0), own.size(1))
                 own = full.index_copy(0, row, own)

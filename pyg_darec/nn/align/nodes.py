@@ -42,9 +42,10 @@ def take_nodes(pair: Pair, index: Tensor | None) -> Tensor:
     if index is None:
         return torch.cat([user, item])
     split = int(torch.searchsorted(index, user.size(0)))
+    users, items = index[:split], index[split:] - user.size(0)
     return torch.cat(
         [
-            user[index[:split].to(user.device)],
-            item[index[split:].to(item.device) - user.size(0)],
+            user.index_select(0, users.to(user.device)),
+            item.index_select(0, items.to(item.device)),
         ]
     )

@@ -60,15 +60,17 @@ class RLMRecConAlign(Aligner):
     ) -> dict[str, Tensor]:
         users = self.encoder(graph.llm_x['user'].to(user.dtype), user.size(1))
         u, weight = batch[0].unique(return_counts=True)
-        loss = info_nce(user[u], users[u], users, self.temperature, weight)
+        anchor, target = user.index_select(0, u), users.index_select(0, u)
+        loss = info_nce(anchor, target, users, self.temperature, weight)
         # Repeated items count as often as they occur, but are projected and
         # compared once.
         for index in batch[1:]:
             i, count = index.unique(return_counts=True)
-            profile = graph.llm_x['item'][i].to(item.dtype)
+            anchor = item.index_select(0, i)
+            profile = graph.llm_x['item'].index_select(0, i).to(item.dtype)
             target = self.encoder(profile, item.size(1))
             loss = loss + info_nce(
-                item[i], target, target, self.temperature, count, count
+                anchor, target, target, self.temperature, count, count
             )
         return {'con': self.weight / max(batch[0].numel(), 1) * loss}
 

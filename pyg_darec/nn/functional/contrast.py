@@ -120,7 +120,7 @@ def symmetric_info_nce(
     else:
         row, col = pairs
         check_shape(row.shape, pairs=col)
-        first, second = x[row], y[col]
+        first, second = x.index_select(0, row), y.index_select(0, col)
         m, n = _count(row, x), _count(col, y)
     attract = (first * second).sum()
     if first.size(0) == 0:

@@ -211,13 +211,14 @@ class AutoCF(Backbone):
     ) -> dict[str, Tensor]:
         u, pos, _ = batch
         size = max(u.numel(), 1)
-        score = (user[u] * item[pos]).sum()
+        score = (user.index_select(0, u) * item.index_select(0, pos)).sum()
         # Repeated users are compared once and count as often as they occur.
         u, count = u.unique(return_counts=True)
         pos = pos.unique()
-        anchor = user[u]
+        anchor = user.index_select(0, u)
         own = log_partition(anchor, user) / max(u.numel(), 1)
-        own = own + log_partition(item[pos], item) / max(pos.numel(), 1)
+        bought = item.index_select(0, pos)
+        own = own + log_partition(bought, item) / max(pos.numel(), 1)
         contrast = log_partition(anchor, item, count) / size
         return {
             'rec': -score / size,

@@ -119,7 +119,8 @@ def contrast_nodes(
     """
     # Repeated nodes are compared once and count as often as they occur.
     i, count = index.unique(return_counts=True)
-    return info_nce(first[i], second[i], second, temperature, count)
+    a, b = first.index_select(0, i), second.index_select(0, i)
+    return info_nce(a, b, second, temperature, count)
 
 
 def contrast_views(

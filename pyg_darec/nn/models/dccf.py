@@ -161,9 +161,9 @@ class DCCF(Backbone):
         total = self.user_embedding.weight.new_zeros(())
         for near, *others in layers:
             for kind, index in enumerate(nodes):
-                anchor = near[kind][index]
+                anchor = near[kind].index_select(0, index)
                 for other in others:
-                    x = other[kind][index]
+                    x = other[kind].index_select(0, index)
                     loss = info_nce(anchor, x, x, self.temperature)
                     total = total + loss
         return {'ssl': self.ssl_weight / max(nodes[0].numel(), 1) * total}

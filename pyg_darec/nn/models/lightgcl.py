@@ -162,7 +162,8 @@ class LightGCL(LayerContrastLightGCN):
         if self.similarity == 'cosine':
             return contrast_nodes(first, second, index, self.temperature)
         i, count = index.unique(return_counts=True)
-        anchor, positive = first[i] / self.temperature, second[i]
+        anchor = first.index_select(0, i) / self.temperature
+        positive = second.index_select(0, i)
         attract = (anchor * positive).sum(dim=-1).clamp(-_CLIP, _CLIP)
         repel = log_partition(anchor, second, weight=count)
         loss: Tensor = repel - (attract * count).sum()

@@ -193,10 +193,9 @@ class NCL(LayerContrastLightGCN):
             proto = near[0].new_zeros(())
             for n, (cluster, prototype) in enumerate(self._clusters()):
                 i, count = batch[n].unique(return_counts=True)
-                target = prototype[cluster[i]]
-                proto = proto + info_nce(
-                    near[n][i], target, prototype, tau, count
-                )
+                anchor = near[n].index_select(0, i)
+                target = prototype.index_select(0, cluster[i])
+                proto = proto + info_nce(anchor, target, prototype, tau, count)
             terms['proto'] = self.proto_weight / size * proto
         return terms
 
