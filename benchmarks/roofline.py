@@ -113,14 +113,14 @@ def darec_flops(rows: int, llm_dim: int, dim: int) -> int:
 
 
 def con_flops(
-    num_users: int, unique: tuple[int, int, int], llm_dim: int, dim: int
+    num_users: int, unique: tuple[int, int, int, int], llm_dim: int, dim: int
 ) -> int:
     """A step of RLMRec-Con with all users as candidates; ``unique`` counts
-    the users, positive items and negative items of a batch.
+    the users, positive items, negative items and items of a batch.
     """
-    users, pos, neg = unique
+    users, pos, neg, items = unique
     widths = _widths(llm_dim, dim)
-    return mlp_flops(num_users + pos + neg, widths, input_grad=False) + sum(
+    return mlp_flops(num_users + items, widths, input_grad=False) + sum(
         contrast_flops(a, c, dim)
         for a, c in ((users, num_users), (pos, pos), (neg, neg))
     )

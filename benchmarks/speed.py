@@ -186,15 +186,18 @@ def measure_rates(threads: int) -> dict[str, float]:
 
 
 def unique_counts(split: Split, batch: int, draws: int = 20) -> list[int]:
-    """How many users, positive and negative items a batch has, on average."""
+    """How many users, positive items, negative items and items a batch has, on
+    average.
+    """
     rng = np.random.default_rng(0)
     num_pairs = split.train.shape[1]
     size = min(batch, num_pairs)
-    sums = np.zeros(3)
+    sums = np.zeros(4)
     for _ in range(draws):
         pairs = split.train[:, rng.choice(num_pairs, size, replace=False)]
         negatives = rng.integers(split.num_items, size=size)
-        sums += [len(np.unique(x)) for x in (*pairs, negatives)]
+        items = np.concatenate([pairs[1], negatives])
+        sums += [len(np.unique(x)) for x in (*pairs, negatives, items)]
     return [round(x) for x in sums / draws]
 
 

@@ -177,8 +177,9 @@ class Recommender(Module, ABC):
                 loss is not one number.
         """
         _check_batch(batch)
-        user, pos, neg = (index.long() for index in batch)
-        terms = self.loss_terms(self._graph(data), (user, pos, neg))
+        graph = self._graph(data)
+        user, pos, neg = (x.to(graph.device, torch.long) for x in batch)
+        terms = self.loss_terms(graph, (user, pos, neg))
         self._check_terms(terms)
         loss = torch.stack(list(terms.values())).sum()
         return loss, {name: term.detach() for name, term in terms.items()}

@@ -62,8 +62,8 @@ def test_structure() -> None:
 def test_methods_are_sums_of_their_parts() -> None:
     llm, dim = 6, 2
     down, up = (6, 4, 2), (2, 4, 6)
-    assert con_flops(9, (3, 4, 5), llm, dim) == (
-        mlp_flops(18, down, False)
+    assert con_flops(9, (3, 4, 5, 7), llm, dim) == (
+        mlp_flops(16, down, False)
         + contrast_flops(3, 9, dim)
         + contrast_flops(4, 4, dim)
         + contrast_flops(5, 5, dim)

@@ -123,7 +123,7 @@ def test_report() -> None:
             'num_users': 1,
             'num_items': 1,
             'train': 1,
-            'unique': [1, 1, 1],
+            'unique': [1, 1, 1, 2],
         },
         'machine': {
             'processor': 'P',

@@ -1,3 +1,4 @@
+import torch
 from torch import Tensor
 from torch.nn import Module
 
@@ -62,13 +63,16 @@ class RLMRecConAlign(Aligner):
         u, weight = batch[0].unique(return_counts=True)
         anchor, target = user.index_select(0, u), users.index_select(0, u)
         loss = info_nce(anchor, target, users, self.temperature, weight)
-        # Repeated items count as often as they occur, but are projected and
-        # compared once.
-        for index in batch[1:]:
-            i, count = index.unique(return_counts=True)
-            anchor = item.index_select(0, i)
-            profile = graph.llm_x['item'].index_select(0, i).to(item.dtype)
-            target = self.encoder(profile, item.size(1))
+        # Repeated items count as often as they occur, but are compared once,
+        # and projected once if they are among both.
+        items, place = torch.cat(batch[1:]).unique(return_inverse=True)
+        profile = graph.llm_x['item'].index_select(0, items).to(item.dtype)
+        anchors = item.index_select(0, items)
+        targets = self.encoder(profile, item.size(1))
+        for part in place.chunk(2):
+            i, count = part.unique(return_counts=True)
+            anchor = anchors.index_select(0, i)
+            target = targets.index_select(0, i)
             loss = loss + info_nce(
                 anchor, target, target, self.temperature, count, count
             )
