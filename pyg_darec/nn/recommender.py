@@ -103,7 +103,9 @@ class Recommender(Module, ABC):
     @property
     def has_own_step(self) -> bool:
         r"""Whether :meth:`step` may be more than a propagation, the objective
-        and the auxiliary terms.
+        and the auxiliary terms; if it is overridden, by default. A model whose
+        step is no more, but shares a propagation among them, says so: aligners
+        that go into a model can then take them apart.
         """
         return type(self).step is not Recommender.step
 

@@ -73,6 +73,8 @@ class InjectingAligner(Aligner):
     def loss_terms(
         self, graph: BipartiteGraph, batch: Batch
     ) -> dict[str, Tensor]:
+        if type(self).step is not InjectingAligner.step:
+            return super().loss_terms(graph, batch)
         # Nobody looks at embeddings then, and scoring them takes time.
         terms = self._unscored_step(graph, batch).terms
         return {**terms, **self.regularize(batch)}
@@ -102,15 +104,10 @@ class InjectingAligner(Aligner):
     @property
     def _is_apart(self) -> bool:
         """Whether part of the loss is about the model's own embeddings."""
-        if self.injection is None:
-            return False
-        classes = type(self.model).__mro__
-        auxiliary, step = (
-            next(cls for cls in classes if name in vars(cls))
-            for name in ('auxiliary', 'step')
-        )
-        # A step of a class further down may have terms of its own.
-        return auxiliary is not Recommender and issubclass(auxiliary, step)
+        has_auxiliary = type(self.model).auxiliary is not Recommender.auxiliary
+        # A step of its own may have other terms as well.
+        is_plain = not self.model.has_own_step
+        return self.injection is not None and has_auxiliary and is_plain
 
     def _inject(
         self, graph: BipartiteGraph, user: Tensor, item: Tensor

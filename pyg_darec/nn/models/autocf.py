@@ -200,11 +200,10 @@ class AutoCF(Backbone):
         return user, item
 
     def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
-        user, item = self.encode(graph)
-        terms = self.supervise(graph, user, item, batch)
+        out = super().step(graph, batch)
         if self.training and self._has_new_masks:
-            terms['infomax'] = -self._scores(graph).mean()
-        return Step(terms, user, item)
+            out.terms['infomax'] = -self._scores(graph).mean()
+        return out
 
     def supervise(
         self, graph: BipartiteGraph, user: Tensor, item: Tensor, batch: Batch

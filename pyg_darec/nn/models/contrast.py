@@ -95,9 +95,18 @@ class LayerContrastLightGCN(ContrastiveLightGCN):
     ) -> dict[str, Tensor]:
         return self.contrast(graph, self.layers(graph), batch)
 
+    @property
+    def has_own_step(self) -> bool:
+        return type(self).step is not LayerContrastLightGCN.step
+
     def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
-        if type(self).encode is not LightGCN.encode:
+        cls = type(self)
+        if (
+            cls.encode is not LightGCN.encode
+            or cls.auxiliary is not LayerContrastLightGCN.auxiliary
+        ):
             return Recommender.step(self, graph, batch)
+        # The same, with one propagation for both.
         layers = self.layers(graph)
         user, item = self.combine_layers(layers)
         terms = self.supervise(graph, user, item, batch)

@@ -122,8 +122,13 @@ class DCCF(Backbone):
     ) -> dict[str, Tensor]:
         return self._contrast(self.propagate(graph)[1], batch)
 
+    @property
+    def has_own_step(self) -> bool:
+        return type(self).step is not DCCF.step
+
     def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
-        if type(self).encode is not DCCF.encode:
+        cls = type(self)
+        if cls.encode is not DCCF.encode or cls.auxiliary is not DCCF.auxiliary:
             return super().step(graph, batch)
         # The same, with one propagation for both.
         (user, item), layers = self.propagate(graph)

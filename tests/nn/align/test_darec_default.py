@@ -3,6 +3,7 @@
 import copy
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from pyg_darec import fit
 from pyg_darec.as_graph import as_graph
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.align import DaRecAlign, RLMRecConAlign, injection
-from pyg_darec.nn.functional import blocks
+from pyg_darec.nn.functional import blocks, uniformity
 from pyg_darec.nn.models import (
     DCCF,
     NCL,
@@ -28,6 +29,7 @@ from pyg_darec.nn.models import (
     LightGCN,
     SimGCL,
 )
+from pyg_darec.nn.recommender import Step
 
 KINDS = 'user', 'item'
 
@@ -405,6 +407,51 @@ def test_contrasts_are_those_of_the_specific_part(
         objective = model.supervise(graph, user, item, batch)['bpr']
         assert torch.equal(terms['bpr'], objective)
         assert terms['bpr'] != alone.step(graph, batch).terms['bpr']
+
+
+class Replaced(LightGCN):
+    """Its step has a term in place of the objective."""
+
+    def auxiliary(self, graph: Any, batch: Any) -> dict[str, torch.Tensor]:
+        return {'spread': uniformity(self.encode(graph)[0])}
+
+    def step(self, graph: Any, batch: Any) -> Step:
+        user, item = self.encode(graph)
+        shift = {'shift': user.sum() - item.sum()}
+        return Step({**shift, **self.auxiliary(graph, batch)}, user, item)
+
+
+class Shared(Replaced):
+    """And says that its step is no more than its parts."""
+
+    has_own_step = False
+
+
+@pytest.mark.parametrize(
+    ('cls', 'expected'),
+    [(Replaced, {'shift', 'spread'}), (Shared, {'bpr', 'spread'})],
+)
+def test_step_of_the_model_is_kept_unless_it_is_its_parts(
+    cls: type[LightGCN], expected: set[str]
+) -> None:
+    data, batch = telling_data(), random_batch(random_data())
+    model = cls.from_data(data, 8, edge_dropout=0.0, reg_weight=0)
+    aligned = DaRecAlign(model, 12)
+    terms = aligned.loss(data, batch)[1]
+    assert terms.keys() == expected
+    own = model.auxiliary(as_graph(data), batch)['spread']
+    assert torch.equal(terms['spread'], own) == (cls is Shared)
+
+
+def test_step_of_a_subclass_is_what_is_trained() -> None:
+    class WithMore(DaRecAlign):
+        def step(self, graph: Any, batch: Any) -> Step:
+            terms, user, item = super().step(graph, batch)
+            return Step({**terms, 'more': user.sum()}, user, item)
+
+    data, batch = telling_data(), random_batch(random_data())
+    model = WithMore(LightGCN.from_data(data, 8), 12)
+    assert model.loss(data, batch)[1].keys() == {'bpr', 'reg', 'more'}
 
 
 def test_what_was_found_is_saved() -> None:

@@ -84,3 +84,22 @@ def test_parts_are_not_scored_for_nothing(
     model = DaRecAlign(backbone, 12, preset='paper', score='both')
     monkeypatch.setattr(model, 'scored', None)
     model.loss(data, random_batch(data))
+
+
+@pytest.mark.parametrize('align', [lambda model, llm_dim: model, *ALIGNERS])
+@pytest.mark.parametrize('backbone', BACKBONES)
+def test_terms_of_a_subclass_are_in_the_loss(
+    backbone: Any, align: Callable[..., Any]
+) -> None:
+    class WithMore(backbone):
+        def auxiliary(self, graph: Any, batch: Any) -> dict[str, torch.Tensor]:
+            own = super().auxiliary(graph, batch)
+            return {**own, 'more': self.user_embedding.weight.square().sum()}
+
+    data = random_data()
+    terms = []
+    for cls in (backbone, WithMore):
+        model = align(cls.from_data(data, 8), llm_dim=12).train()
+        model.renew(as_graph(data), 1, 0)
+        terms.append(model.loss(data, random_batch(data))[1].keys())
+    assert terms[1] == terms[0] | {'more'}
