@@ -42,7 +42,7 @@ from dataclasses import replace
 from itertools import product
 
 import torch
-from accuracy_report import report
+from accuracy_report import check_comparable, report
 from accuracy_runs import (
     METHODS,
     PLAIN,
@@ -50,6 +50,7 @@ from accuracy_runs import (
     add_arguments,
     backbone_name,
     perform,
+    record,
     settings,
 )
 from accuracy_tuning import tune
@@ -148,6 +149,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.shuffle is not None:
         name, kinds = SHUFFLED[args.shuffle]
         graphs = {f'{k}-{name}': shuffled(g, kinds) for k, g in graphs.items()}
+    for dataset, graph in graphs.items():
+        for backbone in backbones:
+            run = Run(dataset, backbone, PLAIN, **settings(args))
+            run = replace(run, num_trials=args.tune)
+            check_comparable(args.output / dataset, record(run, graph))
     for dataset, graph in graphs.items():
         for backbone, method in product(backbones, args.methods):
             run = Run(dataset, backbone, method, **settings(args))

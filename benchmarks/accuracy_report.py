@@ -1,5 +1,6 @@
 """What the finished runs of ``accuracy.py`` say: tables and a figure."""
 
+import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping
@@ -43,25 +44,40 @@ class Contrast(NamedTuple):
     p_value: float
 
 
+def difference(run: Mapping[str, Any], base: Mapping[str, Any]) -> list[str]:
+    """What keeps two runs out of one table."""
+    other = [k for k in COMMON if run.get(k) != base.get(k)]
+    # A backbone may have its own, and tuning finds one for each method.
+    if run['num_trials'] == 0 and run['backbone'] == base['backbone']:
+        own = 'lr', 'backbone_options'
+        other += [k for k in own if run[k] != base[k]]
+    return other
+
+
+def check_comparable(folder: Path, run: Mapping[str, Any]) -> None:
+    """Whether a run to come fits into the table of those that are done, which
+    is better known before it than after it.
+    """
+    for path in sorted(folder.glob('*/*/seed-*/result.json')):
+        known = json.loads(path.read_text())['run']
+        if other := difference(run, known):
+            raise ValueError(
+                f"'{path.parent}' was made with other settings; choose another "
+                f"'--output', or delete it (got another {other})"
+            )
+
+
 def collect(folder: Path) -> dict[Key, dict[int, Result]]:
     """The finished runs of a data set."""
     found: dict[Key, dict[int, Result]] = {}
     first: Result | None = None
-    rates: dict[str, float] = {}
-    untuned: dict[str, dict[str, Any]] = {}
+    bases: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.glob('*/*/seed-*/result.json')):
         result = read(path.parent)
         run = result.info['run']
         first = first or result
-        base = first.info['run']
-        other = [k for k in COMMON if run.get(k) != base.get(k)]
-        # A backbone may have its own, and tuning finds one for each method.
-        lr = rates.setdefault(run['backbone'], run['lr'])
-        options = untuned.setdefault(run['backbone'], run['backbone_options'])
-        if run['num_trials'] == 0 and run['lr'] != lr:
-            other.append('lr')
-        if run['num_trials'] == 0 and run['backbone_options'] != options:
-            other.append('backbone_options')
+        other = difference(run, first.info['run'])
+        other = other or difference(run, bases.setdefault(run['backbone'], run))
         if other or not torch.equal(result.user, first.user):
             raise ValueError(
                 f"'{path}' cannot be compared with the other runs in "

@@ -84,10 +84,13 @@ def run(name: str, seed: int, data: Any, args: argparse.Namespace) -> None:
         'precision': args.precision,
         'data': fingerprint(as_graph(data)),
     }
+    # Of other seeds as well, before this one has trained for hours.
+    for path in sorted(folder.parent.glob(f'{name}-*/result.json')):
+        known = json.loads(path.read_text()).get('run', {})
+        other = known.get('seed', seed)
+        check_settings(path.parent, known, {**made_with, 'seed': other})
     done = folder / 'result.json'
     if done.exists():
-        known = json.loads(done.read_text()).get('run', {})
-        check_settings(folder, known, made_with)
         return
     begun = begin(folder, made_with)
     print(f'{name}, seed {seed}', flush=True)

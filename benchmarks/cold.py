@@ -64,6 +64,7 @@ from pyg_darec.nn.functional import (
 
 NEIGHBORS = (10, 50, 200)
 METRIC = 'Recall@20'
+SHARE = 0.2  # of the nodes, which is held out
 
 
 def random(split: Split, seed: int) -> Tensor:
@@ -239,8 +240,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_arguments(parser)
     parser.add_argument('--kinds', nargs='+', choices=KINDS, default=KINDS)
     args = parser.parse_args(argv)
+    graphs = load_graphs(parser, args)
+    few = [k for k, v in graphs.items() if int(SHARE * v.num_items) <= 20]
+    if 'item' in args.kinds and few:
+        parser.error(
+            f'{METRIC} needs more than 20 items that are held out, and '
+            f'a share of {SHARE} of those of {few} is not as many'
+        )
     texts = []
-    for dataset, graph in load_graphs(parser, args).items():
+    for dataset, graph in graphs.items():
         for kind in args.kinds:
             folder = args.output / dataset / kind
             for seed in args.seeds:
@@ -265,7 +273,7 @@ def perform(
 
     @cache  # not at all where everything is there
     def split() -> Split:
-        return hold_out(graph, kind, 0.2, seed)
+        return hold_out(graph, kind, SHARE, seed)
 
     @cache  # one LightGCN for all that predict from it
     def trained(method: str) -> torch.nn.Module:

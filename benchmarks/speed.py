@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from convergence import converge
+from convergence import EVERY, converge
 from protocol import HERE, Child, Failed, environment
 from speed_report import report
 from split import Split
@@ -212,6 +212,8 @@ def open_result(args: argparse.Namespace, split: Split) -> Result:
         'clusters': min(1000, split.num_users // 4, split.num_items // 4),
         'seed': args.seed,
         'threads': args.threads,
+        'max_epochs': args.max_epochs,
+        'patience': args.patience,
     }
     if args.output.exists():
         result: Result = json.loads(args.output.read_text())
@@ -263,7 +265,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument('--convergence', action='store_true')
     parser.add_argument('--max-epochs', type=int, default=1000)
     parser.add_argument('--patience', type=int, default=10, help='evaluations')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.max_epochs < EVERY:
+        parser.error(
+            f"'--max-epochs' needs to be at least {EVERY}, when the first "
+            f'evaluation is (got {args.max_epochs})'
+        )
+    return args
 
 
 def main() -> None:

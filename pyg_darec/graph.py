@@ -102,8 +102,7 @@ class BipartiteGraph:
             user, item, (num_users, num_items), is_sorted=True
         )
         self._by_item = CSR.from_edges(item, user, (num_items, num_users))
-        norm = self.user_degree.index_select(0, user).double()
-        norm *= self.item_degree.index_select(0, item)
+        norm = self.user_degree[user].double() * self.item_degree[item]
         self._weight = norm.rsqrt().to(torch.get_default_dtype())
         self.is_weighted = False
         """Whether the weights are others than degrees give."""
@@ -271,11 +270,11 @@ class BipartiteGraph:
         known = self._moved.get(device)
         if known is None or known[0] != key:
             # Holding them keeps their ids from being given to others.
-            known = key, others, self._copy_to(device)
-            self._moved[device] = known
+            known = self._moved[device] = key, others, self._copy_to(device)
         out: BipartiteGraph = known[2]
         return out
 
+    @torch.inference_mode(False)
     def _copy_to(self, device: torch.device) -> 'BipartiteGraph':
         out = copy.copy(self)
         out._cache, out._moved = {}, {}

@@ -279,6 +279,15 @@ def test_matrices_are_there_before_the_first_step() -> None:
     assert graph._cache == known
 
 
+def test_copies_made_in_inference_mode_can_be_trained_on() -> None:
+    graph = BipartiteGraph.from_data(random_data())
+    with torch.inference_mode():
+        moved = graph.to('meta')
+    assert graph.to('meta') is moved
+    tensors = moved.weight, moved.edge_index, *moved.llm_x.values()
+    assert not any(x.is_inference() for x in tensors)
+
+
 def test_embeddings_made_in_inference_mode_can_be_trained_on() -> None:
     """As encoders give them."""
     data = random_data()

@@ -28,8 +28,8 @@ class InBatchSampler:
         graph (BipartiteGraph or HeteroData): The training interactions.
 
     Shapes:
-        - **user**, **item:** :math:`(n)`
-        - **output:** :math:`(n)`
+        - **user**, **item:** :math:`(n)`, of any integer dtype
+        - **output:** :math:`(n)`, of dtype :obj:`torch.int64`
     """
 
     def __init__(self, graph: HeteroData | BipartiteGraph) -> None:
@@ -60,6 +60,7 @@ class InBatchSampler:
         Raises:
             ValueError: If a user has interacted with every item.
         """
+        user, item = user.long(), item.long()  # pairs fit no narrow integer
         if user.numel() == 0:
             return torch.empty_like(item)
         row = torch.arange(user.numel(), device=user.device)

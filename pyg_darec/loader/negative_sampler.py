@@ -50,8 +50,9 @@ class NegativeSampler:
             (default: :obj:`0.0`)
 
     Shapes:
-        - **user:** :math:`(n)`, in any order and with repetition
-        - **output:** :math:`(n)`
+        - **user:** :math:`(n)`, in any order and with repetition, of any
+          integer dtype
+        - **output:** :math:`(n)`, of dtype :obj:`torch.int64`
 
     Raises:
         ValueError: If :obj:`alpha` is negative or not finite.
@@ -94,6 +95,7 @@ class NegativeSampler:
         Raises:
             ValueError: If a user has interacted with every item.
         """
+        user = user.long()  # places among all weights fit no narrow integer
         left = self._left.index_select(0, user)
         if not self._all_have_one and bool((left == 0).any()):
             raise ValueError(

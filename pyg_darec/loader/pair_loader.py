@@ -75,7 +75,12 @@ class PairLoader:
         negatives: Negatives = 'uniform',
         alpha: float = 0.75,
     ) -> None:
-        check_count(batch_size=batch_size)
+        check_count(batch_size=batch_size, world_size=world_size)
+        if not 0 <= rank < world_size:
+            raise ValueError(
+                "'rank' needs to be at least 0 and below 'world_size', "
+                f'{world_size} (got {rank!r})'
+            )
         check_choice('negatives', negatives, Negatives)
         graph = as_graph(graph)
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed

@@ -16,7 +16,8 @@ from pyg_darec.retrieval.topk import check_k, masked_topk
 
 
 class Evaluation(NamedTuple):
-    r"""The metrics of every evaluated user, for significance tests.
+    r"""The metrics of every evaluated user, for significance tests; on the
+    CPU, wherever the model is.
 
     Args:
         user (torch.Tensor): The users with held-out items, ascending.
@@ -104,7 +105,9 @@ def evaluate_per_user(
     chunk_size: int | None = None,
     progress: bool = False,
 ) -> Evaluation:
-    r"""Like :func:`evaluate`, but keeps the values of every user."""
+    r"""Like :func:`evaluate`, but keeps the values of every user, on the
+    CPU.
+    """
     user, item = compute_embeddings(model, data)
     return evaluate_embeddings(
         user,
@@ -151,7 +154,9 @@ def evaluate_embeddings(
     )
     label = torch.stack([row, label[1]]).to(top.device)
     per_user, coverage = ranking_metrics(top, label, ks, graph.num_items)
-    return Evaluation(users, per_user, coverage)
+    # What tests and tables are made with knows of no other device.
+    per_user = {name: value.cpu() for name, value in per_user.items()}
+    return Evaluation(users.cpu(), per_user, coverage)
 
 
 def held_out(

@@ -1,6 +1,6 @@
 """Users and items without interactions, by their profiles alone."""
 
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from pyg_darec.checks import check_embeddings as check_profiles
 from pyg_darec.checks import check_scored
 from pyg_darec.graph import BipartiteGraph, Kind
 from pyg_darec.modes import evaluating
+from pyg_darec.nn.models.unwrapped import unwrapped
 from pyg_darec.retrieval.candidates import rank_candidates
 from pyg_darec.retrieval.embedding import (
     check_embeddings,
@@ -56,7 +57,9 @@ def recommend_cold(
 
     Args:
         model (torch.nn.Module): A model with
-            :meth:`~pyg_darec.retrieval.ProfileEmbedder.embed_profiles`.
+            :meth:`~pyg_darec.retrieval.ProfileEmbedder.embed_profiles`, or one
+            inside of what :func:`~pyg_darec.nn.models.as_recommender` takes
+            it out of.
         data (torch_geometric.data.HeteroData or BipartiteGraph): The
             interactions.
         llm_x (torch.Tensor or numpy.ndarray): The profile embeddings of the
@@ -82,7 +85,7 @@ def recommend_cold(
             of :obj:`data`, or another argument is out of range.
     """
     graph = as_graph(data)
-    _check_embedder(model)
+    _as_embedder(model)
     _, item = compute_embeddings(model, data)
     user = embed_new(model, graph, item, llm_x, 'user', 'llm_x')
     item = append_items(model, graph, item, new_items)
@@ -102,14 +105,16 @@ def append_items(
     return torch.cat([item, new.to(item.dtype)])
 
 
-def _check_embedder(model: torch.nn.Module) -> None:
-    if not isinstance(model, ProfileEmbedder):
+def _as_embedder(model: torch.nn.Module) -> ProfileEmbedder:
+    inner = unwrapped(model)
+    if not isinstance(inner, ProfileEmbedder):
         raise TypeError(
-            f"'{type(model).__name__}' cannot embed users or items that it "
+            f"'{type(inner).__name__}' cannot embed users or items that it "
             "was not trained on; wrap it in 'DaRecAlign', with no other "
             'aligner around that, or give it a method '
             "'embed_profiles(llm_x, kind)' (got no such method)"
         )
+    return inner
 
 
 def embed_new(
@@ -124,7 +129,7 @@ def embed_new(
     :obj:`item` are embeddings of known items, :obj:`name` is the argument that
     errors speak of.
     """
-    _check_embedder(model)
+    embedder = _as_embedder(model)
     if isinstance(llm_x, np.ndarray):  # as encoders give them
         llm_x = torch.from_numpy(llm_x)
     if isinstance(llm_x, Tensor) and llm_x.dim() == 1:
@@ -145,13 +150,13 @@ def embed_new(
             f'(got {x.size(1)})'
         )
     with evaluating(model):
-        out: Tensor = cast(ProfileEmbedder, model).embed_profiles(x, kind)
+        out = embedder.embed_profiles(x, kind)
     user, items = (out, item) if kind == 'user' else (item, out)
     check_scored(user, items)
     check_embeddings(out, out)
     if out.size(0) != num:
         raise ValueError(
-            f"'{type(model).__name__}.embed_profiles' needs to give one row "
+            f"'{type(embedder).__name__}.embed_profiles' needs to give one row "
             f'per profile (got {out.size(0)} for {num})'
         )
     return out

@@ -74,11 +74,15 @@ def own_attrs(data: HeteroData, edge_type: EdgeType) -> list[str]:
     r"""The attributes with one value per interaction, :obj:`edge_index`
     included, and none of held-out pairs, of which there may be as many.
     """
-    held_out = held_out_keys(data, edge_type)
-    prefixes = [key.removesuffix(LABEL_INDEX) for key in held_out]
-    others = tuple(prefix or 'edge_label' for prefix in prefixes)
     attrs: list[str] = data[edge_type].edge_attrs()
-    return [key for key in attrs if not key.startswith(others)]
+    labels = LABEL_INDEX, 'edge_label'
+    others = set()
+    for held_out in held_out_keys(data, edge_type):
+        # 'test_time' is that of held-out pairs where there is a 'time'.
+        prefix = held_out.removesuffix(LABEL_INDEX)
+        names = [*labels, *attrs] if prefix else labels
+        others |= {prefix + name for name in names}
+    return [key for key in attrs if key not in others]
 
 
 def check_other_relations(

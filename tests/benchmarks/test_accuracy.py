@@ -9,7 +9,14 @@ import data_sets
 import pytest
 import torch
 from accuracy import main, shuffled, thinned
-from accuracy_report import Contrast, collect, contrasts, report, tables
+from accuracy_report import (
+    Contrast,
+    check_comparable,
+    collect,
+    contrasts,
+    report,
+    tables,
+)
 from accuracy_runs import (
     METHODS,
     OURS,
@@ -19,6 +26,7 @@ from accuracy_runs import (
     default_value,
     perform,
     read,
+    record,
 )
 from accuracy_tuning import tune
 from conformance.graphs import random_data
@@ -437,6 +445,20 @@ def test_other_settings_are_not_compared(tmp_path: Path, other: Any) -> None:
     (name,) = other
     with pytest.raises(ValueError, match=rf'be compared.*another .*{name}'):
         collect(tmp_path / 'small')
+
+
+@pytest.mark.parametrize('other', [{'dim': 8}, {'lr': 0.1}])
+def test_other_settings_are_found_before_training(
+    tmp_path: Path, other: Any
+) -> None:
+    graph = as_graph(DATA)
+    run = Run('small', 'LightGCN', 'plain', dim=4, epochs=1)
+    perform(run, graph, tmp_path / run.folder / 'seed-0', 'cpu')
+    folder = tmp_path / 'small'
+    check_comparable(folder, record(replace(run, seed=1), graph))
+    (name,) = other
+    with pytest.raises(ValueError, match=rf"other settings.*\['{name}'\]"):
+        check_comparable(folder, record(replace(run, **other), graph))
 
 
 def test_every_backbone_can_be_tuned(tmp_path: Path) -> None:

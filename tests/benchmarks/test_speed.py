@@ -101,6 +101,7 @@ def test_another_random_size_is_another_setting(tmp_path: Path) -> None:
     args = argparse.Namespace(
         **{'root': None, 'dim': 8, 'layers': 2, 'batch': 256, 'lr': 1e-2},
         **{'llm_dim': 12, 'seed': 0, 'threads': 1},
+        **{'max_epochs': 9, 'patience': 2},
         output=tmp_path / 'speed.json',
         random=(60, 50, 900),
     )

@@ -120,10 +120,32 @@ def test_user_without_negative():
         InBatchSampler(graph).sample(*graph.edge_index, 2)
 
 
-def test_no_rows():
+@pytest.mark.parametrize('rounds', [0, 32])
+def test_narrow_indices(monkeypatch, rounds):
+    monkeypatch.setattr(module, 'ROUNDS', rounds)
+    # Pairs have numbers far above 2^31; the last user has all of a batch.
+    user = torch.tensor([59_999, 59_999, 59_999, 59_998, 59_998, 7])
+    item = torch.tensor([89_999, 5, 89_997, 89_999, 3, 89_999])
+    graph = BipartiteGraph(torch.stack([user, item]), 60_000, 90_000)
+    wide, narrow = (
+        InBatchSampler(graph).sample(
+            user.to(dtype).repeat(50),
+            item.to(dtype).repeat(50),
+            3,
+            torch.Generator().manual_seed(0),
+        )
+        for dtype in (torch.int64, torch.int32)
+    )
+    assert narrow.dtype == torch.int64
+    assert torch.equal(narrow, wide)
+
+
+@pytest.mark.parametrize('dtype', [torch.int64, torch.int32])
+def test_no_rows(dtype):
     graph = BipartiteGraph(torch.empty(2, 0).long(), 2, 5)
-    empty = torch.tensor([]).long()
-    assert InBatchSampler(graph).sample(empty, empty, 4).shape == (0,)
+    empty = torch.tensor([], dtype=dtype)
+    neg = InBatchSampler(graph).sample(empty, empty, 4)
+    assert (neg.shape, neg.dtype) == ((0,), torch.int64)
 
 
 def test_repr():

@@ -142,6 +142,23 @@ def test_generator_decides():
     assert draws[0] == draws[1] != draws[2]
 
 
+@pytest.mark.parametrize('dtype', [torch.int16, torch.int32])
+@pytest.mark.parametrize('alpha', [0.0, 0.75])
+def test_narrow_indices(dtype, alpha):
+    # Users times items, or times all weights, are far above 2^31.
+    edge_index = torch.tensor([[0, 30_000, 30_000], [0, 0, 89_999]])
+    graph = BipartiteGraph(edge_index, 60_000, 90_000)
+    user = torch.tensor([30_000, 0, 29_999]).repeat_interleave(50)
+    wide, narrow = (
+        NegativeSampler(graph, alpha).sample(
+            user.to(dtype), torch.Generator().manual_seed(0)
+        )
+        for dtype in (torch.int64, dtype)
+    )
+    assert narrow.dtype == torch.int64
+    assert torch.equal(narrow, wide)
+
+
 def test_user_without_negative():
     graph = BipartiteGraph(torch.tensor([[1, 1], [0, 1]]), 2, 2)
     sampler = NegativeSampler(graph)

@@ -155,6 +155,21 @@ def test_unknown_negatives():
         PairLoader(random_graph(), negatives='hard')
 
 
+@pytest.mark.parametrize(
+    ('rank', 'world_size', 'message'),
+    [
+        (0, 0, r"'world_size' .* \(got 0\)"),
+        (0, -1, r"'world_size' .* \(got -1\)"),
+        (0, 1.0, r"'world_size' .* \(got 1.0\)"),
+        (2, 2, r"'rank' .* 'world_size', 2 \(got 2\)"),
+        (-1, 2, r"'rank' .* 'world_size', 2 \(got -1\)"),
+    ],
+)
+def test_shares_that_do_not_exist(rank, world_size, message):
+    with pytest.raises(ValueError, match=message):
+        PairLoader(random_graph(), rank=rank, world_size=world_size)
+
+
 def test_repr():
     loader = PairLoader(random_graph(), batch_size=8, seed=3)
     expected = "batch_size=8, shuffle=True, seed=3, negatives='uniform')"

@@ -172,6 +172,21 @@ def test_values_per_user() -> None:
     assert same.mean() == out.mean()
 
 
+def test_values_per_user_are_on_the_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moved, cpu = [], Tensor.cpu
+
+    def note(x: Tensor) -> Tensor:
+        moved.append(x.data_ptr())
+        return cpu(x)
+
+    monkeypatch.setattr(Tensor, 'cpu', note)
+    out = evaluate_per_user(*example(test=[(2, 3), (0, 1)]), ks=[1])
+    for x in (out.user, *out.per_user.values()):
+        assert x.data_ptr() in moved
+
+
 def test_hetero_data() -> None:
     model, graph = example(test=[(0, 1), (2, 3)])
     data = HeteroData()

@@ -1,11 +1,23 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from conformance.graphs import telling_data
 from retrieval.example import countdown, shop
 from torch import Tensor
+from torch.nn import DataParallel
+from torch.optim.swa_utils import AveragedModel
 
+from pyg_darec import DaRecAlign, fit
 from pyg_darec.graph import BipartiteGraph
-from pyg_darec.retrieval import ProfileEmbedder, recommend, recommend_cold
+from pyg_darec.nn.models import LightGCN
+from pyg_darec.retrieval import (
+    ProfileEmbedder,
+    compute_embeddings,
+    recommend,
+    recommend_cold,
+)
 
 
 class Linear(torch.nn.Module):
@@ -82,6 +94,27 @@ def test_models_that_can_and_cannot(model: Linear) -> None:
     match = r"'Fixed' cannot embed users or items.*'DaRecAlign'.*\(got"
     with pytest.raises(TypeError, match=match):
         recommend_cold(countdown(), shop(), torch.ones(1, 2))
+
+
+@pytest.mark.parametrize('wrap', [AveragedModel, DataParallel])
+def test_inside_of_what_torch_wraps(wrap: Any) -> None:
+    data = telling_data()
+    model = DaRecAlign(LightGCN.from_data(data, 8), 12)
+    fit(model, data, epochs=2, lr=0.01, device='cpu', progress=False)
+    new = torch.randn(2, 12)
+    user, item = compute_embeddings(model, data)
+    expected = torch.cat([item, model.embed_profiles(new)])
+    wrapped = wrap(model)
+    every = {'k': 22, 'exclude_seen': False}
+    out = recommend(wrapped, data, **every, new_items=new)
+    assert out.item.equal(recommend(model, data, **every, new_items=new).item)
+    torch.testing.assert_close(
+        out.score, (user @ expected.t()).sort(descending=True).values
+    )
+    cold = recommend_cold(wrapped, data, new, new_items=new)
+    assert cold.item.equal(recommend_cold(model, data, new, new_items=new).item)
+    with pytest.raises(TypeError, match="'LightGCN' cannot embed users"):
+        recommend_cold(wrap(model.model), data, new)
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,16 @@ def test_the_data_stay_as_they_are() -> None:
     assert all(torch.equal(data[RATES][k], v) for k, v in before.items())
 
 
+def test_attributes_that_are_called_like_a_split() -> None:
+    data = make()
+    store = data[RATES]
+    store.test_group = torch.arange(store.edge_index.size(1))
+    warm, _ = HoldOutNodes('item')(data)
+    group = warm[RATES].test_group
+    assert group.numel() == warm[RATES].edge_index.size(1)
+    assert torch.equal(warm[RATES].time, store.time[group])
+
+
 def test_reverse_relations_go_along() -> None:
     warm, _ = HoldOutNodes('item')(ToUndirected()(make()))
     reverse = warm['item', 'rev_rates', 'user'].edge_index

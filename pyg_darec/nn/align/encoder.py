@@ -2,6 +2,7 @@ import math
 from itertools import pairwise
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import Module, UninitializedParameter
 from torch.nn.functional import leaky_relu, linear
@@ -78,6 +79,8 @@ class Encoder(LazyModuleMixin, Module):
             weight.materialize((o, i))
             bias.materialize((o,))
 
+    # Nothing that is made in inference mode can be trained afterwards.
+    @torch.inference_mode(False)
     def initialize_parameters(self, x: Tensor, width: int) -> None:
         r"""Sets the widths that are open; called before the first
         :meth:`forward`.

@@ -172,9 +172,10 @@ def _explained(x: Tensor, y: Tensor, is_free: bool = True) -> Tensor:
     gram.diagonal().add_(_PENALTY * size)
     weight = torch.linalg.solve(gram, cross)
     rest = (y - x @ weight).square().sum()
-    total = y.square().sum().clamp(min=torch.finfo(y.dtype).tiny)
-    share: Tensor = 1 - rest / total
-    return share
+    total = y.square().sum()
+    # Where there are none, as where the company of all is the same, they
+    # explain nothing, and the solution above is not a number.
+    return torch.where(total > 0, 1 - rest / total, 0.0)
 
 
 def _with_mark(x: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def bpr_loss(user: Tensor, item: Tensor, batch: _Batch) -> Tensor:
         - **batch:** three times :math:`(B)`
 
     Raises:
-        ValueError: If embeddings differ in width or indices in number.
+        ValueError: If widths differ or indices are no vectors of one length.
     """
     _check(user, item, batch)
     u, pos, neg = batch
@@ -72,7 +72,7 @@ def bce_loss(user: Tensor, item: Tensor, batch: _Batch) -> Tensor:
         - **batch:** three times :math:`(B)`
 
     Raises:
-        ValueError: If embeddings differ in width or indices in number.
+        ValueError: If widths differ or indices are no vectors of one length.
     """
     _check(user, item, batch)
     u, pos, neg = batch
@@ -287,15 +287,14 @@ def l2_penalty(*params: Tensor) -> Tensor:
 
 
 def _check(user: Tensor, item: Tensor, batch: tuple[Tensor, ...]) -> None:
-    """PyTorch would repeat a single column or index."""
+    """PyTorch would repeat a single column or index, and look up no matrix."""
     if user.size(-1) != item.size(-1):
         raise ValueError(
             "'user' and 'item' need one width (got shapes "
             f'{tuple(user.shape)} and {tuple(item.shape)})'
         )
-    for index in batch:
-        if index.shape != batch[0].shape:
-            raise ValueError(
-                "'batch' needs indices of one shape (got "
-                f'{[tuple(x.shape) for x in batch]})'
-            )
+    shapes = [tuple(index.shape) for index in batch]
+    if shapes != [(batch[0].numel(),)] * len(shapes):
+        raise ValueError(
+            f"'batch' needs indices in vectors of one shape (got {shapes})"
+        )

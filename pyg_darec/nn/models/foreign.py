@@ -7,9 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import DataParallel, Module
-from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel
+from torch.nn import Module
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import HeteroConv, LightGCN
 
@@ -28,6 +26,7 @@ from pyg_darec.nn.models.embed_source import (
     source_of,
 )
 from pyg_darec.nn.models.item_order import find_order
+from pyg_darec.nn.models.unwrapped import unwrapped
 from pyg_darec.nn.objectives import Objective
 from pyg_darec.nn.recommender import Recommender, Step
 from pyg_darec.nn.wrapper import Wrapper
@@ -112,7 +111,9 @@ class ForeignModel(Wrapper):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         if not self._has_loss:
             return super().loss(data, batch)
-        return self._own_loss(self._graph(data), batch)
+        graph = self._graph(data)
+        user, pos, neg = (index.to(graph.device) for index in batch)
+        return self._own_loss(graph, (user, pos, neg))
 
     def _own_loss(
         self, graph: BipartiteGraph, batch: Batch
@@ -203,8 +204,9 @@ def as_recommender(model: Module, embed: Embed | None = None) -> Recommender:
     * a module called as :obj:`model(data)` that returns the pair itself, or
       such a dictionary;
     * one of these inside :func:`torch.compile`,
-      :class:`~torch.nn.DataParallel` or
-      :class:`~torch.nn.parallel.DistributedDataParallel`. As a rule, what
+      :class:`~torch.nn.DataParallel`,
+      :class:`~torch.nn.parallel.DistributedDataParallel` or
+      :class:`~torch.optim.swa_utils.AveragedModel`. As a rule, what
       is inside is called then, past what compiles or distributes it: for
       speed, pass :obj:`compile` or :obj:`devices` to
       :func:`~pyg_darec.train.fit`.
@@ -223,7 +225,7 @@ def as_recommender(model: Module, embed: Embed | None = None) -> Recommender:
         )
     if embed is not None:
         return ForeignModel(model, EmbedSource(embed))
-    inner = _unwrapped(model)
+    inner = unwrapped(model)
     if isinstance(inner, Recommender):
         return inner
     get: Any = getattr(model, 'get_embedding', None)
@@ -286,15 +288,3 @@ def _pair(out: Any) -> tuple[Any, Any]:
 
 def _describe(out: Any) -> str:
     return str(list(out)) if isinstance(out, dict) else type(out).__name__
-
-
-def _unwrapped(model: Module) -> Module:
-    while True:
-        if '_orig_mod' in model._modules:  # of 'torch.compile'
-            model = model.get_submodule('_orig_mod')
-        elif isinstance(
-            model, DataParallel | DistributedDataParallel | AveragedModel
-        ):
-            model = model.module
-        else:
-            return model

@@ -46,6 +46,15 @@ def test_open_width() -> None:
     assert model(torch.randn(3, 6), 'item', 8).shape == (3, 8)
 
 
+def test_first_call_in_inference_mode() -> None:
+    model, x = HybridExpertAdaptor(6, None, 1, 1), torch.randn(3, 6)
+    with torch.inference_mode():
+        model(x, 'user', 8)
+    model(x, 'user', 8).sum().backward()
+    model(x, 'item', 8).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
 @pytest.mark.parametrize(
     'kwargs',
     [{'num_shared': -1}, {'num_dedicated': -1}, {'hidden_dim': 0}],

@@ -39,6 +39,18 @@ def test_open_width(in_dim: int | None, out_dim: int | None) -> None:
     assert (other.in_dim, other.out_dim) == (10, 4)
 
 
+@pytest.mark.parametrize(('in_dim', 'out_dim'), [(None, 4), (10, None)])
+def test_first_call_in_inference_mode(
+    in_dim: int | None, out_dim: int | None
+) -> None:
+    encoder, x = Encoder(in_dim, out_dim), torch.randn(3, 10)
+    with torch.inference_mode():
+        encoder(x, 4)
+    assert not any(p.is_inference() for p in encoder.parameters())
+    encoder(x, 4).sum().backward()
+    assert all(p.grad is not None for p in encoder.parameters())
+
+
 def test_no_layers() -> None:
     with pytest.raises(ValueError, match="'num_layers'"):
         Encoder(3, 3, num_layers=0)

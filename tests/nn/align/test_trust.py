@@ -9,6 +9,7 @@ from pyg_darec import DaRecAlign
 from pyg_darec.as_graph import as_graph
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.nn.align import trust
+from pyg_darec.nn.align.profile_space import ProfileSpace
 from pyg_darec.nn.align.trust import (
     _order_among_like,
     agreement,
@@ -254,6 +255,24 @@ def test_popularity_of_few_items(num_items: int) -> None:
     user, item = (normalize(x - x.mean(dim=0)) for x in pair)
     assert agreement(graph, user, item).max() > 0.1
     assert trusted(graph, user, item).max() == 0
+
+
+def test_two_texts_of_users() -> None:
+    """Items whose company is all the same have nothing in common with it."""
+    torch.manual_seed(0)
+    taste = torch.arange(60)[:, None] % 2 == torch.arange(40) % 2
+    edge_index = (taste & (torch.rand(60, 40) < 0.5)).nonzero().t()
+    graph = BipartiteGraph(edge_index, 60, 40)
+    text = torch.randn(2, 16)
+    user = text[(torch.arange(60) % 10 == 0).long()]
+    item = torch.eye(2).repeat(20, 8) + 0.5 * torch.randn(40, 16)
+    graph.llm_x |= {'user': user, 'item': item}
+    space = ProfileSpace(16, 64)
+    pair = space(graph)
+    assert pair is not None
+    for x in (*pair, space.trust, space.canonical):
+        assert torch.isfinite(x).all()
+    assert space.trust[1] > 0.5
 
 
 @pytest.mark.parametrize('order', range(3))

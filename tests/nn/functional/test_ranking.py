@@ -229,6 +229,14 @@ def test_negatives_are_not_repeated(name, tables, batch) -> None:  # type: ignor
         LOSSES[name](*tables, (u, pos, neg[:1]))
 
 
+@pytest.mark.parametrize('name', LOSSES)
+@pytest.mark.parametrize('shape', [(5, 1), (1, 5)])
+def test_indices_that_are_no_vectors(name, shape, tables, batch) -> None:  # type: ignore[no-untyped-def]
+    wrong = tuple(index.view(shape) for index in batch)
+    with pytest.raises(ValueError, match=r"'batch'.*vectors.*\(got \["):
+        LOSSES[name](*tables, wrong)
+
+
 def test_l2_penalty() -> None:
     x, y = torch.randn(3, 2), torch.randn(4)
     assert torch.allclose(l2_penalty(x, y), (x**2).sum() + (y**2).sum())

@@ -255,6 +255,20 @@ def test_own_loss() -> None:
     assert terms['base'] == loss
 
 
+def test_batch_of_an_own_loss_follows_the_model() -> None:
+    class Told(WithLoss):
+        def loss(self, data, batch):  # type: ignore[no-untyped-def]
+            self.seen = [
+                x.device.type for x in (data[RATES].edge_index, *batch)
+            ]
+            return super().loss(data, batch)
+
+    data, plain = random_data(), Told().to('meta')
+    loss, _ = as_recommender(plain).loss(data, random_batch(data))
+    assert plain.seen == ['meta'] * 4
+    assert loss.is_meta
+
+
 def test_objective_beside_a_loss_of_its_own() -> None:
     model = as_recommender(WithLoss())
     with pytest.warns(UserWarning, match=r'WithLoss.*BCE\(\)'):
