@@ -2,11 +2,15 @@
 
 import argparse
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import docstring_parser
+import yaml
 from jsonargparse import ActionConfigFile, ArgumentParser  # type: ignore[attr-defined]
 
 from pyg_darec._version import __version__
@@ -32,6 +36,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 
 
+# How an integer is written whose text is its number.
+_WHOLE = re.compile('0|-?[1-9][0-9]*')
 _UNSET = argparse.SUPPRESS  # no default, and none shown
 
 
@@ -188,6 +194,7 @@ class _Config(ActionConfigFile):
     def __call__(
         self, parser: Any, cfg: Any, values: Any, option_string: Any = None
     ) -> None:
+        _check_numbers(parser, Path(values))
         given = {
             action.dest: cfg[action.dest]
             for action in parser._actions
@@ -197,6 +204,23 @@ class _Config(ActionConfigFile):
         super().__call__(parser, cfg, values, option_string)
         for key, value in given.items():
             cfg[key] = value
+
+
+def _check_numbers(parser: ArgumentParser, path: Path) -> None:
+    """In YAML, 010 is 8 and 1:30 is 90: ids of nobody, or of somebody else."""
+    with suppress(OSError, UnicodeDecodeError, yaml.YAMLError):  # said later
+        root = yaml.compose(path.read_text(encoding='utf-8'), yaml.SafeLoader)
+        is_mapping = isinstance(root, yaml.MappingNode)
+        values = [value for _, value in root.value] if is_mapping else []
+        lists = [x.value for x in values if isinstance(x, yaml.SequenceNode)]
+        for node in chain(*lists):
+            is_int = node.tag == 'tag:yaml.org,2002:int'
+            if is_int and not _WHOLE.fullmatch(node.value):
+                parser.error(
+                    f"'{path}' holds {node.value}, which is another number in "
+                    'YAML; write it in quotes if it is an id, and without '
+                    'zeros before it if it is a number'
+                )
 
 
 class _HelpFormatter(argparse.HelpFormatter):

@@ -98,6 +98,7 @@ def attach_texts(
     check_not_missing(table[id], describe_column(id, source))
 
     rows: dict[str, tuple[int, str, str]] = {}
+    other_rows: dict[str, int] = {}  # which differ from those
     columns = [table[column].tolist() for column in (id, name, *text)]
     for row, (key, title, *values) in enumerate(zip(*columns, strict=True)):
         key = written(key)
@@ -106,12 +107,8 @@ def attach_texts(
         parts = dict(zip(text, cells, strict=True))
         lines = [f'{c}: {v}' for c, v in parts.items() if v]
         joined = '\n'.join(lines) if len(text) > 1 else parts[text[0]]
-        first, *known = rows.setdefault(key, (row, title, joined))
-        if known != [title, joined]:
-            raise ValueError(
-                f"{source} needs one row per id in column '{id}'; remove one "
-                f'of two that differ (got {key!r} in rows {first} and {row})'
-            )
+        if rows.setdefault(key, (row, title, joined))[1:] != (title, joined):
+            other_rows.setdefault(key, row)
 
     ids = [str(value) for value in known_ids]
     keys = list(rows)
@@ -122,6 +119,12 @@ def attach_texts(
     for key in ids:
         place = row_ids.find(key)
         own = place >= 0 and (keys[place] == key or keys[place] not in taken)
+        if own and keys[place] in other_rows:
+            both = f'{rows[keys[place]][0]} and {other_rows[keys[place]]}'
+            raise ValueError(
+                f"{source} needs one row per id in column '{id}'; remove one "
+                f'of two that differ (got {keys[place]!r} in rows {both})'
+            )
         found.append(rows[keys[place]] if own else unknown)
     if all(row < 0 for row, _, _ in found):
         raise ValueError(

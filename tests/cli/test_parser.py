@@ -66,6 +66,10 @@ def test_lists_of_texts_in_config(tmp_path: Path, capsys) -> None:
     for other in ('1.50', 'true', 'null', '[1]'):
         path.write_text(f'users: [1000, {other}]')
         assert 'write it in quotes (got' in misuse(argv, capsys)
+    for other in ('010', '1:30', '1_001', '0x1F', '+7', '-0'):
+        path.write_text(f'users: [1000, {other}]')
+        error = misuse(argv, capsys)
+        assert f"'{path}' holds {other}, which is another" in error
 
 
 def test_config(tmp_path: Path) -> None:

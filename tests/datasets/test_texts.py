@@ -112,6 +112,13 @@ def test_row_of_another_node():
     assert data['item'].text == ['nothing', 'a', 'b']
 
 
+def test_two_rows_of_no_node():
+    data = make_data()
+    ids, titles = [10, 7, 8, 9, 10], ['gone', 'a', 'b', 'c', 'for good']
+    attach_texts(data, pd.DataFrame({'item': ids, 'title': titles}))
+    assert data['item'].text == ['a', 'b', 'c']
+
+
 def test_graph_without_ids():
     data, table = HeteroData(), pd.DataFrame({'item': [7], 'title': ['a']})
     with pytest.raises(ValueError, match=r"data\['item'\].id needs"):
