@@ -194,7 +194,7 @@ class _Config(ActionConfigFile):
     def __call__(
         self, parser: Any, cfg: Any, values: Any, option_string: Any = None
     ) -> None:
-        _check_numbers(parser, Path(values))
+        _check_numbers(parser, str(values))
         given = {
             action.dest: cfg[action.dest]
             for action in parser._actions
@@ -206,10 +206,13 @@ class _Config(ActionConfigFile):
             cfg[key] = value
 
 
-def _check_numbers(parser: ArgumentParser, path: Path) -> None:
+def _check_numbers(parser: ArgumentParser, config: str) -> None:
     """In YAML, 010 is 8 and 1:30 is 90: ids of nobody, or of somebody else."""
-    with suppress(OSError, UnicodeDecodeError, yaml.YAMLError):  # said later
-        root = yaml.compose(path.read_text(encoding='utf-8'), yaml.SafeLoader)
+    text = config
+    with suppress(OSError, ValueError):  # it may be the text itself
+        text = Path(config).read_text(encoding='utf-8')
+    with suppress(yaml.YAMLError):  # said later
+        root = yaml.compose(text, yaml.SafeLoader)
         is_mapping = isinstance(root, yaml.MappingNode)
         values = [value for _, value in root.value] if is_mapping else []
         lists = [x.value for x in values if isinstance(x, yaml.SequenceNode)]
@@ -217,9 +220,9 @@ def _check_numbers(parser: ArgumentParser, path: Path) -> None:
             is_int = node.tag == 'tag:yaml.org,2002:int'
             if is_int and not _WHOLE.fullmatch(node.value):
                 parser.error(
-                    f"'{path}' holds {node.value}, which is another number in "
-                    'YAML; write it in quotes if it is an id, and without '
-                    'zeros before it if it is a number'
+                    'a list in YAML holds what it takes for another number; '
+                    'write it in quotes if it is an id, and as 8 or 90 if it '
+                    f"is a number (got {node.value} in '{config}')"
                 )
 
 

@@ -68,8 +68,9 @@ def test_lists_of_texts_in_config(tmp_path: Path, capsys) -> None:
         assert 'write it in quotes (got' in misuse(argv, capsys)
     for other in ('010', '1:30', '1_001', '0x1F', '+7', '-0'):
         path.write_text(f'users: [1000, {other}]')
-        error = misuse(argv, capsys)
-        assert f"'{path}' holds {other}, which is another" in error
+        assert f"(got {other} in '{path}')" in misuse(argv, capsys)
+    inline = ['recommend', 'run', '--config', '{users: [010]}']
+    assert '(got 010 in' in misuse(inline, capsys)
 
 
 def test_config(tmp_path: Path) -> None:
