@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
-from accuracy_runs import METHODS, METRICS, OURS, PLAIN, Result, read
+from accuracy_runs import (
+    METHODS,
+    METRICS,
+    OURS,
+    PLAIN,
+    Result,
+    check_settings,
+    read,
+)
 
 from pyg_darec.io import atomic_write
 from pyg_darec.metrics import compare, holm
@@ -60,11 +68,9 @@ def check_comparable(folder: Path, run: Mapping[str, Any]) -> None:
     """
     for path in sorted(folder.glob('*/*/seed-*/result.json')):
         known = json.loads(path.read_text())['run']
-        if other := difference(run, known):
-            raise ValueError(
-                f"'{path.parent}' was made with other settings; choose another "
-                f"'--output', or delete it (got another {other})"
-            )
+        other = difference(run, known)
+        a, b = ({k: x.get(k) for k in other} for x in (known, run))
+        check_settings(path.parent, a, b)
 
 
 def collect(folder: Path) -> dict[Key, dict[int, Result]]:

@@ -262,9 +262,9 @@ def perform(
     print(f'{run.folder}, seed {run.seed} {run.options or ""}', flush=True)
     model, trained = train(run, graph, device, folder)
     tested = evaluate_per_user(model, graph, 'test', ks=(20,))
-    tensors = {name: tested.per_user[name].cpu() for name in METRICS}
+    tensors = {name: tested.per_user[name] for name in METRICS}
     with atomic_write(folder / 'users.safetensors') as part:
-        save_file({'user': tested.user.cpu(), **tensors}, part)
+        save_file({'user': tested.user, **tensors}, part)
     info = {
         'run': made_with,
         'best epoch': trained.best_epoch,

@@ -50,7 +50,7 @@ from accuracy_runs import (
     write_json,
 )
 from cold_split import KINDS, Kind, Split, hold_out, recall
-from data_sets import load_graphs
+from data_sets import MIN_ITEMS, load_graphs
 from torch import Tensor
 
 from pyg_darec import DaRecAlign
@@ -241,11 +241,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--kinds', nargs='+', choices=KINDS, default=KINDS)
     args = parser.parse_args(argv)
     graphs = load_graphs(parser, args)
-    few = [k for k, v in graphs.items() if int(SHARE * v.num_items) <= 20]
+    num_cold = {k: int(SHARE * v.num_items) for k, v in graphs.items()}
+    few = [k for k, num in num_cold.items() if num <= MIN_ITEMS]
     if 'item' in args.kinds and few:
         parser.error(
-            f'{METRIC} needs more than 20 items that are held out, and '
-            f'a share of {SHARE} of those of {few} is not as many'
+            f'{METRIC} needs more than {MIN_ITEMS} items that are held out, '
+            f'and a share of {SHARE} of those of {few} is not as many'
         )
     texts = []
     for dataset, graph in graphs.items():

@@ -106,15 +106,15 @@ class ControlRecAlign(Aligner):
         p, p_of = batch[1].unique(return_inverse=True)
         i = torch.cat(batch[1:]).unique() if self.desc_weight != 0 else p
         text = self._describe(graph, 'item', i, item)
-        terms = {}
+        x, terms = user.index_select(0, u), {}
         if self.desc_weight != 0:
             own = self._describe(graph, 'user', u, user)
-            loss = self._match(user.index_select(0, u), own)
+            loss = self._match(x, own)
             loss = loss + self._match(item.index_select(0, i), text)
             terms['desc'] = self.weight * self.desc_weight * loss
         if self.next_weight != 0:
             text = text.index_select(0, torch.searchsorted(i, p))
-            loss = self._match(user.index_select(0, u), text, (u_of, p_of))
+            loss = self._match(x, text, (u_of, p_of))
             terms['next'] = self.weight * self.next_weight * loss
         return terms
 

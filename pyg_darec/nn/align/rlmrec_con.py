@@ -7,6 +7,7 @@ from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.encoder import Encoder
 from pyg_darec.nn.functional import info_nce
+from pyg_darec.nn.models.contrast import contrast_nodes
 from pyg_darec.nn.models.embed_source import Embed
 
 
@@ -60,9 +61,7 @@ class RLMRecConAlign(Aligner):
         self, graph: BipartiteGraph, batch: Batch, user: Tensor, item: Tensor
     ) -> dict[str, Tensor]:
         users = self.encoder(graph.llm_x['user'].to(user.dtype), user.size(1))
-        u, weight = batch[0].unique(return_counts=True)
-        anchor, target = user.index_select(0, u), users.index_select(0, u)
-        loss = info_nce(anchor, target, users, self.temperature, weight)
+        loss = contrast_nodes(user, users, batch[0], self.temperature)
         # Repeated items count as often as they occur, but are compared once,
         # and projected once if they are among both.
         items, place = torch.cat(batch[1:]).unique(return_inverse=True)
