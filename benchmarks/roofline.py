@@ -9,21 +9,25 @@ is moved once, and only matrix products count as operations.
 
 import argparse
 import json
-from collections.abc import Sequence
+import statistics
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
-from timing import median_seconds
+from timing import warm_seconds
 
 WORD = 4  # bytes of a float32 and of an int32
+# Rows and columns of a part of a product, and seconds that are long.
+_PART = 256
+_LONG = 1.0
 
 
 def copy_bandwidth(mib: int = 256, device: str = 'cpu') -> float:
     """Bytes a second, those read and those written together."""
     source = torch.ones(mib << 20, dtype=torch.uint8, device=device)
     target = torch.zeros_like(source)
-    seconds = median_seconds(lambda: target.copy_(source), device=device)
-    return 2 * source.numel() / seconds
+    seconds = warm_seconds(lambda: target.copy_(source), device=device)
+    return 2 * source.numel() / statistics.median(seconds)
 
 
 def matrix_rate(
@@ -31,14 +35,31 @@ def matrix_rate(
     shape: tuple[int, int, int] = (2048, 2048, 2048),
     device: str = 'cpu',
 ) -> float:
-    """Operations a second of a product of ``(m, k)`` and ``(k, n)``."""
+    """Operations a second of a product of ``(m, k)`` and ``(k, n)``; of a
+    part of it where the whole would take long, as it does on processors that
+    do not know the dtype.
+    """
+    m, k, n = shape
+    part = min(m, _PART), k, min(n, _PART)
+    # The fastest call, which nothing else on the machine slowed down.
+    if 2 * m * k * n > _LONG * _rate(dtype, part, device, min):
+        shape = part
+    return _rate(dtype, shape, device, statistics.median)
+
+
+def _rate(
+    dtype: torch.dtype,
+    shape: tuple[int, int, int],
+    device: str,
+    average: Callable[[list[float]], float],
+) -> float:
     m, k, n = shape
     a, b = (
         torch.randn(size, device=device).to(dtype) for size in ((m, k), (k, n))
     )
     out = torch.empty(m, n, dtype=dtype, device=device)
-    seconds = median_seconds(lambda: torch.mm(a, b, out=out), device=device)
-    return 2 * m * k * n / seconds
+    seconds = warm_seconds(lambda: torch.mm(a, b, out=out), device=device)
+    return 2 * m * k * n / average(seconds)
 
 
 def rates(device: str = 'cpu') -> dict[str, float]:

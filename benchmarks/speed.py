@@ -94,6 +94,10 @@ class Benchmark:
         started, ready = {}, {}
         for label in labels:
             library, _, name = label.partition(' ')
+            is_half = label.endswith('bf16')
+            if is_half and is_emulated(self.result['rates']):
+                self.fail(label, 'this processor has no products in bfloat16')
+                continue
             script, has_environment = SCRIPTS[library]
             python = Path(sys.executable)
             if has_environment:
@@ -155,6 +159,11 @@ class Benchmark:
             known['peak_mib'] = max(known['peak_mib'], reply['peak_mib'])
             if turn:
                 known['seconds'] += reply['seconds']
+
+
+def is_emulated(rates: dict[str, float]) -> bool:
+    """Whether steps in bfloat16 would take minutes."""
+    return 10 * rates['bfloat16_flops'] < rates['float32_flops']
 
 
 def chosen(labels: tuple[str, ...], only: list[str] | None) -> list[str]:

@@ -48,11 +48,11 @@ def synchronize(device: torch.device | str) -> None:
         torch.cuda.synchronize(device)
 
 
-def median_seconds(
+def warm_seconds(
     function: Callable[[], object],
     repeats: int = 9,
     device: torch.device | str = 'cpu',
-) -> float:
+) -> list[float]:
     """Of so many calls after a first one."""
     function()
     seconds = []
@@ -62,7 +62,15 @@ def median_seconds(
         function()
         synchronize(device)
         seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+    return seconds
+
+
+def median_seconds(
+    function: Callable[[], object],
+    repeats: int = 9,
+    device: torch.device | str = 'cpu',
+) -> float:
+    return statistics.median(warm_seconds(function, repeats, device))
 
 
 def describe(values: list[float]) -> str:

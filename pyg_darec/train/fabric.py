@@ -1,5 +1,7 @@
 """Where to train."""
 
+import warnings
+
 import torch
 from lightning_fabric import Fabric
 
@@ -10,6 +12,9 @@ def make_fabric(
     precision: str | None = None,
 ) -> Fabric:
     r"""A :class:`lightning_fabric.Fabric` from a PyTorch device name.
+
+    Warns:
+        UserWarning: If products in bfloat16 would be far slower than others.
 
     Raises:
         ValueError: If a numbered device comes with more than one device, or
@@ -25,6 +30,14 @@ def make_fabric(
             f"'device' names one device; leave out the number to train on "
             f"several (got device='{device}' and devices={devices})"
         )
+    is_bfloat16 = precision is not None and str(precision).startswith('bf16')
+    if kind == 'cpu' and is_bfloat16 and not multiplies_bfloat16():
+        warnings.warn(
+            'This processor has no fast products in bfloat16, and a step takes '
+            f"far longer than in float32; leave out 'precision' (got "
+            f"'{precision}')",
+            stacklevel=3,
+        )
     return Fabric(
         accelerator=kind,
         devices=[int(index)] if index and kind != 'cpu' else devices,
@@ -32,3 +45,13 @@ def make_fabric(
         strategy='ddp_find_unused_parameters_true' if devices > 1 else 'auto',
         precision=precision,  # type: ignore[arg-type]
     )
+
+
+def multiplies_bfloat16() -> bool:
+    r"""Whether PyTorch has more than plain loops for products in bfloat16 on
+    this processor.
+    """
+    if not torch.backends.mkldnn.is_available():
+        return True  # or nobody can tell
+    supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return supported

@@ -83,3 +83,20 @@ def test_rates() -> None:
     assert roofline.copy_bandwidth(mib=1) > 1e6
     small = roofline.matrix_rate(torch.float32, (64, 64, 64))
     assert small > 1e6
+
+
+def test_part_of_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = []
+
+    def rate(
+        dtype: torch.dtype, shape: tuple[int, int, int], *rest: object
+    ) -> float:
+        shapes.append(shape)
+        return 1e9
+
+    monkeypatch.setattr(roofline, '_rate', rate)
+    assert roofline.matrix_rate(torch.bfloat16, (4096, 128, 512)) == 1e9
+    assert shapes == [(256, 128, 256), (4096, 128, 512)]
+    shapes.clear()
+    assert roofline.matrix_rate(torch.bfloat16, (4096, 128, 1024)) == 1e9
+    assert shapes == [(256, 128, 256)] * 2

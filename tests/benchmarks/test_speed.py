@@ -57,6 +57,14 @@ def test_runs(
     assert json.loads((tmp_path / 'speed.json').read_text()) == result
 
 
+def test_no_steps_in_emulated_bfloat16(tmp_path: Path) -> None:
+    args = argparse.Namespace(output=tmp_path / 'speed.json')
+    rates = {'float32_flops': 11.0, 'bfloat16_flops': 1.0}
+    result: dict[str, Any] = {'settings': {}, 'rates': rates, 'failed': {}}
+    assert Benchmark(args, result).start(['ours DaRecAlign paper bf16']) == {}
+    assert 'bfloat16' in result['failed']['ours DaRecAlign paper bf16']
+
+
 def test_what_takes_long_is_repeated_less(tmp_path: Path) -> None:
     class Slow:
         operations = ('epoch',)
