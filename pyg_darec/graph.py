@@ -11,6 +11,7 @@ from torch_geometric.data import HeteroData
 from pyg_darec.changes import is_trained, stamp, version_of
 from pyg_darec.checks import check_embeddings, check_index, check_shape
 from pyg_darec.count_nodes import count_nodes
+from pyg_darec.profiled import Profiled, find_profiled
 from pyg_darec.sparse import CSR, Propagate
 
 EdgeType = tuple[str, str, str]
@@ -32,7 +33,8 @@ class BipartiteGraph:
 
     so that one :meth:`propagate` equals one
     :class:`~torch_geometric.nn.conv.LGConv` on the undirected graph.
-    Duplicate interactions count once: implicit feedback is a set.
+    Duplicate interactions count once: implicit feedback is a set. Weights
+    are of the default dtype, and rounded to it in wider products as well.
 
     Args:
         edge_index (torch.Tensor): User indices (row 0) and item indices
@@ -109,7 +111,10 @@ class BipartiteGraph:
 
         self._cache: dict[torch.dtype, tuple[int, tuple[Tensor, ...]]] = {}
         self._moved: dict[torch.device, tuple[Any, ...]] = {}
+        self._profiled: dict[Kind, tuple[Tensor, int, Profiled | None]] = {}
         self._matrices(self.weight.dtype)  # before a CUDA graph owns them
+        for kind in KINDS:
+            self.profiled(kind)
 
     @classmethod
     def from_data(
@@ -226,6 +231,21 @@ class BipartiteGraph:
                 self._cache[dtype] = known
         return known[1]
 
+    def profiled(self, kind: Kind) -> Profiled | None:
+        r"""Which users or items have a profile, as a row of zeros is none;
+        :obj:`None` if all of them do, or nobody does.
+        """
+        x = self.llm_x.get(kind)
+        if x is None:
+            return None
+        # Others change no profiles within a step, which is what is compiled.
+        version = None if torch.compiler.is_compiling() else version_of(x)
+        known = self._profiled.get(kind)
+        is_known = known is not None and known[0] is x
+        if known is None or not (is_known and version in (None, known[1])):
+            known = self._profiled[kind] = x, version_of(x), find_profiled(x)
+        return known[2]
+
     def with_weight(self, weight: Tensor) -> 'BipartiteGraph':
         r"""The same graph with other edge weights, sharing all the rest.
 
@@ -277,7 +297,7 @@ class BipartiteGraph:
     @torch.inference_mode(False)
     def _copy_to(self, device: torch.device) -> 'BipartiteGraph':
         out = copy.copy(self)
-        out._cache, out._moved = {}, {}
+        out._cache, out._moved, out._profiled = {}, {}, {}
         for name, value in vars(self).items():
             if isinstance(value, Tensor | CSR):
                 setattr(out, name, value.to(device))
@@ -291,7 +311,7 @@ class BipartiteGraph:
 
     def __getstate__(self) -> dict[str, Any]:
         # Copies of tensors count versions of their own.
-        return {**vars(self), '_cache': {}, '_moved': {}}
+        return {**vars(self), '_cache': {}, '_moved': {}, '_profiled': {}}
 
     def __repr__(self) -> str:
         return (

@@ -55,11 +55,12 @@ def plot_curves(
         )
     num_panels = 2 if metric in names else 1
     figure = _make_figure('plot_curves', figsize=(4.5 * num_panels, 3.5))
-    figure.suptitle(title)
+    figure.suptitle(_plain(title))
     left, *rest = figure.subplots(1, num_panels, squeeze=False)[0]
     for name, history in runs.items():
         epoch = [row['epoch'] for row in history]
-        (line,) = left.plot(epoch, [row['loss'] for row in history], label=name)
+        loss = [row['loss'] for row in history]
+        (line,) = left.plot(epoch, loss, label=_plain(name))
         points = [
             (row['epoch'], row[metric]) for row in history if metric in row
         ]
@@ -160,10 +161,10 @@ def plot_parts(
     out = tsne.TSNE(random_state=seed, **kwargs).fit(x.numpy())
     point = torch.from_numpy(out.__array__()).view(len(parts), -1, 2)
 
-    figure.suptitle(title)
+    figure.suptitle(_plain(title))
     left, *rest = figure.subplots(1, num_panels, squeeze=False)[0]
     for name, xy in zip(parts, point, strict=True):
-        left.scatter(*xy.t(), s=6, linewidths=0, label=name)
+        left.scatter(*xy.t(), s=6, linewidths=0, label=_plain(name))
     for axis in rest:
         for i in range(num_clusters):
             xy = point[:, cluster == i].flatten(0, 1)
@@ -221,3 +222,10 @@ def _import(module: str, caller: str) -> Any:
         raise ImportError(
             f"'{caller}' needs {name}; run 'pip install {name}'"
         ) from error
+
+
+def _plain(name: str) -> str:
+    """A label as it is: dollars would make a formula of it, and one that begins
+    with an underscore would be hidden.
+    """
+    return (' ' if name.startswith('_') else '') + name.replace('$', r'\$')

@@ -237,3 +237,14 @@ def test_too_few() -> None:
 def test_wrong_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         plot_parts(make_parts(), **options)
+
+
+def test_names_are_shown_as_they_are(
+    tmp_path: Path, figures: list[Any]
+) -> None:
+    """Neither formulas nor hidden."""
+    runs = dict.fromkeys(('runs/a$b^$', '_u'), HISTORIES['one'])
+    plot_curves(runs, 'unused', title='$b^$')
+    texts = [x.get_text() for x in figures[0].axes[0].get_legend().get_texts()]
+    assert texts == [r'runs/a\$b^\$', ' _u']
+    figures[0].canvas.draw()  # where formulas are read

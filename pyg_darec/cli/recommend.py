@@ -11,6 +11,9 @@ from pyg_darec.retrieval import recommend as compute
 from pyg_darec.retrieval.nodes import node_ids
 from pyg_darec.train.run_folder import load_run
 
+# Of which nobody would expect another content.
+_OTHER_FORMATS = '.parquet', '.json', '.jsonl', '.xlsx', '.npz'
+
 
 def recommend(
     run: Path,
@@ -38,6 +41,11 @@ def recommend(
         output: a CSV file to write instead of printing
         data: the data folder, if it is no longer where it was
     """
+    if output is not None and output.suffix.lower() in _OTHER_FORMATS:
+        raise ValueError(
+            "'--output' writes a table of comma-separated values; name a "
+            f"file that ends in '.csv' (got '{output}')"
+        )
     model, graph = load_run(run, data)
     k = min(10, graph['item'].num_nodes) if k is None else k
     index = None

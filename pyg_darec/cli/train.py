@@ -96,21 +96,26 @@ def train(
             '(got no such folder)'
         )
     graph = load_data(data)
+    # Before its first checkpoint nothing keeps a run from other options.
+    is_new = resume is None or not (run / CHECKPOINT).exists()
+    if not is_new:  # before the model, which other data may not fit
+        check_data(run, graph, data)
     model = build_model(graph, **{key: config[key] for key in MODEL_KEYS})
     with lock_folder(run, reentrant=True):
-        _train(run, resume is not None, config, model, graph)
+        _train(run, is_new, resume is not None, config, model, graph)
 
 
 def _train(
-    run: Path, resume: bool, config: dict[str, Any], model: Any, graph: Any
+    run: Path,
+    is_new: bool,
+    resume: bool,
+    config: dict[str, Any],
+    model: Any,
+    graph: Any,
 ) -> None:
-    # Before its first checkpoint nothing keeps a run from other options.
-    is_new = not resume or not (run / CHECKPOINT).exists()
-    data = config['data']
     if is_new:
         start_run(run, config, graph)
     else:
-        check_data(run, graph, data)
         update_run(run, config)
     _log(run, f'{"started" if is_new else "resumed"}: {_versions()}')
     _log(run, f'{graph["user"].num_nodes} users, {model}')

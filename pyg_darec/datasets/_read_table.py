@@ -287,7 +287,7 @@ def _parse_whole_numbers(values: Any) -> Any:
     """
     import pandas as pd
 
-    form = re.compile(r'(0|-?[1-9]\d{0,17})(\.0)?')
+    form = re.compile(r'(0|-?[1-9]\d{0,17})(\.0)?', re.ASCII)
     codes, unique = values.factorize()
     if (codes < 0).any() or not all(map(form.fullmatch, unique)):
         return values

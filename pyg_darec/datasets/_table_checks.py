@@ -39,6 +39,19 @@ def check_not_missing(values: Any, name: str) -> None:
         )
 
 
+def check_not_blank(values: Any, name: str) -> None:
+    blank = [
+        row
+        for row, value in enumerate(values)
+        if isinstance(value, str) and not value.strip()
+    ]
+    if blank:
+        raise ValueError(
+            f'{name} is missing in {len(blank)} rows; drop or fill them '
+            f'(got an empty text first, in row {blank[0]})'
+        )
+
+
 def to_ids(values: Any, name: str) -> Any:
     """Ids of one type: texts as they are, whole numbers as integers; others
     as texts, as a CSV file has them.
@@ -51,6 +64,7 @@ def to_ids(values: Any, name: str) -> Any:
         dtype = 'int64' if values.dtype.kind == 'i' else 'uint64'
         return pd.Series(values.to_numpy(dtype=dtype))
     if isinstance(values.dtype, pd.StringDtype):
+        check_not_blank(values, name)
         return pd.Series(values.array)
     if pd.api.types.is_float_dtype(values):
         number = values.astype('float64')  # Arrow's own know no remainder
@@ -61,6 +75,7 @@ def to_ids(values: Any, name: str) -> Any:
         for value in values.tolist()
     ]
     ids = [decode(value) for value in ids]
+    check_not_blank(ids, name)
     for row, value in enumerate(ids):
         if not isinstance(value, Hashable):
             raise ValueError(
@@ -89,6 +104,11 @@ def to_numbers(values: Any, name: str) -> Any:
     import pandas as pd
 
     check_not_missing(values, name)
+    if values.dtype.kind in 'mMc':
+        raise ValueError(
+            f'{name} needs to be a number in every row (got the type '
+            f"'{values.dtype}')"
+        )
     numbers = pd.to_numeric(values, errors='coerce')
     bad = np.flatnonzero(~np.isfinite(numbers.to_numpy(dtype=np.float64)))
     if bad.size:
@@ -229,6 +249,11 @@ def to_seconds(values: Any, name: str) -> Any:
             )
         return np.floor(numbers).astype('int64')
     # With and without a time of day in one column; else pandas' own guess.
+    given = values
+    if values.dtype.kind == 'O':
+        # Words for the moment in which they are read.
+        words = values.map(str).str.strip().str.lower()
+        values = values.mask(words.isin(['now', 'today']), 'no date')
     times = pd.to_datetime(values, utc=True, errors='coerce', format='ISO8601')
     if times.isna().any():
         times = _to_other_dates(values, name)
@@ -242,6 +267,6 @@ def to_seconds(values: Any, name: str) -> Any:
         raise ValueError(
             f'{name} needs to be a date or a number of seconds in every row; '
             'write dates as YYYY-MM-DD '
-            f'(got {values.iloc[bad[0]]!r} in row {bad[0]})'
+            f'(got {given.iloc[bad[0]]!r} in row {bad[0]})'
         )
     return times.dt.tz_localize(None).astype('datetime64[s]').astype('int64')

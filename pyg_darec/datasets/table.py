@@ -146,6 +146,11 @@ def from_table(
     if rating is not None:
         value = torch.tensor(frame.rating.to_numpy(np.float64))
         data[edge_type].rating = value.to(torch.get_default_dtype())
+        if not bool(data[edge_type].rating.isfinite().all()):
+            raise ValueError(
+                f"Column '{rating}' holds numbers too large for "
+                f'{torch.get_default_dtype()} (got {float(value.max())})'
+            )
     return data
 
 

@@ -28,9 +28,14 @@ def lock_folder(
 
     Raises:
         RuntimeError: If something else holds it.
+        FileExistsError: If it is a file.
         OSError: If the folder cannot be written.
     """
     folder = Path(path)
+    if folder.is_file():
+        raise FileExistsError(
+            f"'{folder}' needs to be a folder; choose another name (got a file)"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     timeout = -1 if wait else 0
     path = folder.resolve() / LOCK

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_darec.as_graph import as_graph
-from pyg_darec.checks import check_choice, check_count
+from pyg_darec.checks import as_seed, check_choice, check_count
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.loader.in_batch_sampler import InBatchSampler
 from pyg_darec.loader.negative_sampler import NegativeSampler
@@ -83,7 +83,8 @@ class PairLoader:
             )
         check_choice('negatives', negatives, Negatives)
         graph = as_graph(graph)
-        self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.seed = as_seed(seed)
         self.rank, self.world_size = rank, world_size
         self.negatives, self.alpha = negatives, alpha
         self.epoch = 0

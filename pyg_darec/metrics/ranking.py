@@ -111,6 +111,8 @@ def ranking_metrics(
     Raises:
         ValueError: If a cut-off, a prediction or a label is out of range.
     """
+    if len(ks) == 0:
+        raise ValueError("'ks' needs at least one cut-off (got none)")
     if max(ks) > pred_index_mat.size(1):
         raise ValueError(
             "'ks' needs to stay within the columns of 'pred_index_mat', "

@@ -28,8 +28,8 @@ class Step(NamedTuple):
 def add_terms(
     first: dict[str, Tensor], second: dict[str, Tensor]
 ) -> dict[str, Tensor]:
-    r"""The terms of both, as where an aligner wraps another one; those of one
-    name are added up.
+    r"""The terms of both; those of one name are added up, so that none is
+    lost where parts of a model or aligners around each other share one.
     """
     twice = first.keys() & second.keys()
     sums = {name: first[name] + second[name] for name in twice}
@@ -98,7 +98,8 @@ class Recommender(Module, ABC):
         """
         user, item = self.encode(graph)
         terms = self.supervise(graph, user, item, batch)
-        return Step({**terms, **self.auxiliary(graph, batch)}, user, item)
+        terms = add_terms(terms, self.auxiliary(graph, batch))
+        return Step(terms, user, item)
 
     @property
     def has_own_step(self) -> bool:
@@ -190,7 +191,7 @@ class Recommender(Module, ABC):
         self, graph: BipartiteGraph, batch: Batch
     ) -> dict[str, Tensor]:
         r"""The weighted terms that the training loss is the sum of."""
-        return {**self.step(graph, batch).terms, **self.regularize(batch)}
+        return add_terms(self.step(graph, batch).terms, self.regularize(batch))
 
     def _check_terms(self, terms: dict[str, Tensor]) -> None:
         for name, term in terms.items():
@@ -221,6 +222,12 @@ class Recommender(Module, ABC):
 
 
 def _check_batch(batch: Batch) -> None:
+    if not all(isinstance(index, Tensor) for index in batch):
+        kinds = [type(index).__name__ for index in batch]
+        raise ValueError(
+            "'batch' needs three index tensors: users, positive items, "
+            f'negative items (got {kinds})'
+        )
     shapes = [tuple(index.shape) for index in batch]
     if len(shapes) != 3 or shapes != [(batch[0].numel(),)] * 3:
         raise ValueError(

@@ -69,10 +69,10 @@ def _explain_status(
             f'{endpoint} refuses the key; set the environment variable '
             f'{key_variable} to one that is valid for it (got HTTP {status})'
         )
-    if status == 404:
+    if status in (404, 405) or status < 400:
         return FatalError(
             f'{endpoint} does not exist; check the name of the model and '
-            f'the address (got HTTP 404: {error.message})'
+            f'the address (got HTTP {status}: {error.message})'
         )
     if status == 402 or error.code == 'insufficient_quota':
         return FatalError(

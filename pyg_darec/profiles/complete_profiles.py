@@ -35,7 +35,8 @@ def complete_profiles(
     Where a node type has no :obj:`text`, the present :obj:`profile` is its own
     text, so that what was written by hand or by
     :func:`~pyg_darec.profiles.attach_profiles` stays and gaps in it are
-    filled; delete it to have it made anew. Profiles of users that were made
+    filled; delete it to have it made anew. It is kept as :obj:`text` where
+    generated profiles take its place. Profiles of users that were made
     from other interactions are replaced; a :obj:`text` never is.
 
     .. code-block:: python
@@ -121,6 +122,13 @@ def complete_profiles(
             for text, some in zip(profiles[user], named, strict=True)
         ]
         generated[user][PROFILE_SPLIT] = pairs.split
+    for node_type in stores or {}:
+        # What was written takes the place of own texts, which are not to be
+        # lost.
+        node = data[node_type]
+        is_own = 'text' not in node and PROFILE_SPLIT not in node
+        if is_own and 'profile' in node:
+            node.text = node.profile
     for node_type, profile in profiles.items():
         data[node_type].profile = profile
         made_from = generated[node_type].get(PROFILE_SPLIT)

@@ -31,6 +31,11 @@ def to_embeddings(
             or not finite in :obj:`dtype`, or the shape is not :math:`(N, D)`
             with :math:`D > 0`.
     """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f'{where} needs an array without a mask; fill what is masked, '
+            "such as by 'filled(0)' for no profile (got a 'MaskedArray')"
+        )
     if isinstance(value, list | tuple):
         value = _stack(value, where, labels)
     if isinstance(value, Tensor) and value.layout == torch.strided:
@@ -67,6 +72,19 @@ def to_embeddings(
             f'rows; embed them again (got {first})'
         )
     return out
+
+
+def to_unit_length(x: Tensor) -> Tensor:
+    r"""Rows of length one; rows of zeros stay. So do squares within the range
+    of numbers, of rows as long or as short as they may be.
+    """
+    x = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    if x.numel() > 0:
+        largest = x.abs().amax(dim=-1, keepdim=True)
+        is_odd = ((largest < 1e-8) | (largest > 1e8)) & (largest > 0)
+        if bool(is_odd.any()):
+            x = torch.where(is_odd, x / largest, x)
+    return torch.nn.functional.normalize(x, dim=-1)
 
 
 def name_row(row: int, labels: Sequence[Any] | None = None) -> str:

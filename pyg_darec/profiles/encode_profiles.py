@@ -13,7 +13,7 @@ from pyg_darec.graph import BipartiteGraph
 from pyg_darec.hash_split import hash_split
 from pyg_darec.profiles.cell import check_column
 from pyg_darec.profiles.chain_hash import START, hash_ids, hash_texts, is_id
-from pyg_darec.profiles.convert import to_embeddings
+from pyg_darec.profiles.convert import to_embeddings, to_unit_length
 from pyg_darec.profiles.embed import (
     check_empty,
     check_text,
@@ -172,7 +172,7 @@ def encode_profiles(
                     if writer.rows > 0:
                         check_width(x, writer.manifest.dim, labels[0], source)
                     if normalize:
-                        x = torch.nn.functional.normalize(x, dim=-1)
+                        x = to_unit_length(x)
                     x = to_embeddings(x, source, labels, dtype)
                     for some_keys, empty in early:
                         zeros = x.new_zeros(len(empty), x.size(1)).numpy()

@@ -49,6 +49,12 @@ class Generation:
         ]
         for prompt in self.pending[:1]:
             lines = [f'{prompt.system}\n\n{prompt.text}\n', *lines]
+        if self.failed:
+            *_, reason = self.failed.values()
+            lines.append(
+                'what failed is asked again with retry_failed (got '
+                f'{reason:.200})'
+            )
         if self.unanswered:
             *_, reason = self.unanswered.values()
             lines.append(

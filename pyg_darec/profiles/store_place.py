@@ -26,6 +26,7 @@ def choose_place(folder: Path, settings: Manifest, overwrite: bool) -> Path:
         ValueError: If there is something else that is no store.
     """
     _check_format(folder)
+    _check_owner(folder)
     if (folder / NEW / MANIFEST).exists():
         swap(folder)  # which a kill cut off
         # The call that was killed is made again: nothing is left to do.
@@ -77,6 +78,19 @@ def _check_format(folder: Path) -> None:
             f"'{folder}' holds no embeddings; choose another folder "
             f"(got the format '{found}' in '{MANIFEST}')"
         )
+
+
+def _check_owner(folder: Path) -> None:
+    """Embeddings of no store may be all that there is of them."""
+    ours = MANIFEST, JOURNAL, f'{NEW}/{MANIFEST}'
+    if any((folder / name).exists() for name in ours):
+        return
+    for name in (EMBEDDINGS, IDS):
+        if (folder / name).exists():
+            raise ValueError(
+                f"'{folder / name}' is of no store and would be lost; choose "
+                f'another folder, or delete it (got no {MANIFEST!r})'
+            )
 
 
 def _check_unfinished(folder: Path) -> None:

@@ -95,4 +95,4 @@ def _whole(text: str) -> str:
 
 
 _MAX_LENGTH = 20
-_WHOLE = re.compile(r'(0|-?[1-9]\d*)\.0')
+_WHOLE = re.compile(r'(0|-?[1-9]\d*)\.0', re.ASCII)

@@ -217,7 +217,8 @@ def describe_model(model: Module) -> str:
 def fingerprint(graph: BipartiteGraph) -> str:
     r"""A hash of the interactions that a run trains and validates on, with
     their weights if these are others than degrees give, of the profile
-    embeddings, and of the features of nodes that a model may read.
+    embeddings, and of the features of nodes and of the edges of other
+    relations that a model may read.
     """
     parts = [graph.edge_index, graph.edge_label_index.get('val')]
     parts += [graph.llm_x.get(kind) for kind in ('user', 'item')]
@@ -229,6 +230,12 @@ def fingerprint(graph: BipartiteGraph) -> str:
             x = store.get('x')
             if is_dense(x) and x.numel() > 0 and not x.requires_grad:
                 parts.append(x)
+        # The other direction is made from training interactions.
+        src, rel, dst = graph.edge_type
+        pairs = (src, rel, dst), (dst, f'rev_{rel}', src)
+        edges = graph.source.collect('edge_index', True)
+        others = [x for name, x in edges.items() if name not in pairs]
+        parts += [x for x in others if is_dense(x) and x.numel() > 0]
     digest = hashlib.sha256(f'{graph.num_users} {graph.num_items}'.encode())
     for part in parts:
         digest.update(b'|')

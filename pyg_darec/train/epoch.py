@@ -12,6 +12,9 @@ from torch import Tensor
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.loader import PairLoader
 
+# What is logged beside the terms of the loss.
+_TAKEN = 'loss', 'epoch', 'seconds'
+
 
 def train_epoch(
     fabric: Fabric,
@@ -31,6 +34,7 @@ def train_epoch(
 
     Raises:
         FloatingPointError: If a loss is not finite.
+        ValueError: If a term has a name that is taken.
     """
     start = time.perf_counter()
     module.train()
@@ -44,6 +48,7 @@ def train_epoch(
         for optimizer in optimizers:
             optimizer.zero_grad()
         loss, terms = module(graph, batch)
+        _check_names(terms)
         fabric.backward(loss)
         for optimizer in optimizers:
             optimizer.step()
@@ -65,6 +70,17 @@ def train_epoch(
     values = dict(zip(columns, (weight @ table).tolist(), strict=True))
     seconds = time.perf_counter() - start
     return {'epoch': epoch, **values, 'seconds': seconds}
+
+
+def _check_names(terms: dict[str, Tensor]) -> None:
+    # An epoch is taken for evaluated where it has a metric.
+    taken = [name for name in terms if name in _TAKEN or '@' in name]
+    if taken:
+        raise ValueError(
+            f'Terms of the loss need other names than {list(_TAKEN)} and '
+            f"those of metrics, such as 'Recall@20', which are logged beside "
+            f'them (got {taken})'
+        )
 
 
 def _check_finite(table: Tensor, names: list[str], epoch: int) -> None:

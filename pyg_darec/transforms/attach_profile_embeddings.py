@@ -12,7 +12,7 @@ from torch_geometric.transforms import BaseTransform
 from pyg_darec.count_nodes import count_nodes
 from pyg_darec.graph import EDGE_TYPE, EdgeType
 from pyg_darec.hash_split import PROFILE_SPLIT, hash_split
-from pyg_darec.profiles.convert import to_embeddings
+from pyg_darec.profiles.convert import to_embeddings, to_unit_length
 from pyg_darec.profiles.embedding_store import EmbeddingStore
 from pyg_darec.profiles.encode import encode_texts
 from pyg_darec.profiles.encoder import Encoder, describe
@@ -187,7 +187,7 @@ class AttachProfileEmbeddings(BaseTransform):
         for node_type, x in out.items():
             if not (self.lazy and self._is_store(node_type)):
                 if self.normalize:
-                    x = torch.nn.functional.normalize(x, dim=-1)
+                    x = to_unit_length(x)
                 x = to_embeddings(x, self._name(node_type), dtype=self.dtype)
             data[node_type][self.attr_name] = x
         return data

@@ -153,3 +153,11 @@ def test_no_room(trained: Path, tmp_path, monkeypatch, capsys) -> None:
     assert f"error: '{path}' cannot be written" in err
     assert '(got [Errno 27] File too large)' in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_format(trained: Path, capsys, tmp_path: Path) -> None:
+    path = tmp_path / 'best.parquet'
+    words = ['recommend', str(trained / 'runs/shop'), f'--output={path}']
+    assert main(words) == 1
+    assert "ends in '.csv'" in capsys.readouterr().err
+    assert not path.exists()

@@ -83,7 +83,9 @@ def test_index_of_the_table_is_not_used():
 @given(
     st.lists(
         st.tuples(
-            st.text(max_size=2), st.integers(0, 9), st.integers(0, 10**9)
+            st.text(max_size=2).filter(str.strip),
+            st.integers(0, 9),
+            st.integers(0, 10**9),
         ),
         min_size=1,
         max_size=30,
@@ -170,7 +172,10 @@ def test_any_hashable_id(ids, expected):
 @settings(max_examples=50)
 @given(
     ids=st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1)
-    | st.lists(st.text(st.characters(exclude_categories=['Cs'])), min_size=1),
+    | st.lists(
+        st.text(st.characters(exclude_categories=['Cs'])).filter(str.strip),
+        min_size=1,
+    ),
     dtypes=st.sampled_from(
         [('int64', 'str'), ('Int64', 'string'), ('int64[pyarrow]', 'string')]
     ),
@@ -453,3 +458,41 @@ def test_days_and_months(sep):
         read('05/02/2024', '06/03/2024')
     with pytest.raises(ValueError, match='write dates as YYYY-MM-DD'):
         read('31/12/2010', '12/31/2010')
+
+
+@pytest.mark.parametrize('dtype', [object, 'string'])
+@pytest.mark.parametrize('blank', ['', '  '])
+def test_ids_of_nothing(dtype, blank):
+    """One user would have all orders of guests; a CSV file has none either."""
+    ids = pd.Series(['a', blank, 'b', blank], dtype=dtype)
+    table = pd.DataFrame({'user': ids, 'item': [1, 2, 3, 4]})
+    with pytest.raises(ValueError, match=r"'user'.* missing in 2 rows.*row 1"):
+        from_table(table)
+
+
+@pytest.mark.parametrize(
+    'rating',
+    [
+        pd.to_datetime(['2024-01-01'] * 5),
+        pd.to_timedelta([1] * 5),
+        np.full(5, 1 + 1j),
+        np.full(5, 1e39),
+    ],
+)
+def test_ratings_that_are_no_numbers(rating):
+    table = FRAME.assign(stars=rating)
+    with pytest.raises(ValueError, match="'stars'"):
+        from_table(table, rating='stars')
+
+
+def test_digits_of_other_scripts(tmp_path):
+    (tmp_path / 'a.csv').write_text('user,item\n1\u0663,1\n13,2\n')
+    data = from_table(tmp_path / 'a.csv')
+    assert data['user'].id == ['13', '1\u0663']
+
+
+@pytest.mark.parametrize('word', ['now', 'today', ' Today'])
+def test_words_that_are_the_time_of_reading(word):
+    table = FRAME.assign(time=['2024-01-01', word, *['2024-01-02'] * 3])
+    with pytest.raises(ValueError, match=rf"'time'.*{word}.*row 1"):
+        from_table(table, time='time')

@@ -35,3 +35,12 @@ def test_file_system_without_locks(tmp_path, monkeypatch, error):
         lock_folder(tmp_path),
     ):
         pass
+
+
+def test_a_file(tmp_path):
+    (tmp_path / 'orders.csv').write_text('user,item\n')
+    with (
+        pytest.raises(FileExistsError, match=r"orders.csv' .* a folder"),
+        lock_folder(tmp_path / 'orders.csv'),
+    ):
+        pass

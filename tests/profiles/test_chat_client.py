@@ -291,3 +291,11 @@ def test_odd_counts_of_tokens(server):
     body = json.dumps({'choices': choices, 'usage': usage})
     server.faults = [Fault(200, body=body)]
     assert make_client(server).ask([PROMPT]) == [Reply('a', 0, 0, False)]
+
+
+@pytest.mark.parametrize('status', [301, 302, 405])
+def test_not_the_address_of_an_endpoint(server, status):
+    """No fault of the prompt, which would be passed over for good."""
+    server.faults = [Fault(status, body='{}')]
+    error = failure(make_client(server), FatalError)
+    assert f'the address (got HTTP {status}' in str(error)

@@ -145,3 +145,17 @@ def test_own_texts_in_place_of_what_was_made_from_interactions():
     data['item'].llm_x = torch.randn(len(data['item'].text), 4)
     complete_profiles(data)
     assert data['item'].profile_split == 'of reviews'
+
+
+def test_own_profiles_are_kept_as_texts(tmp_path):
+    """Prompts are made of them, and would change with what was written."""
+    data = make_data()
+    own = data['item'].profile = list(data['item'].text)
+    del data['item'].text
+    with ProfileStore(tmp_path / 'item.jsonl') as store:
+        store.add([Answer(0, 'p', 'm', hash_split(data), 'Cup.', 'r')])
+    for _ in range(2):
+        complete_profiles(data, {'item': store.path})
+        assert data['item'].profile == ['Cup.', *own[1:]]
+        assert data['item'].text == own
+    assert complete_profiles(data)['item'].profile == own

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyg_darec.profiles.convert import to_embeddings
+from pyg_darec.profiles.convert import to_embeddings, to_unit_length
 
 ROWS = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
 
@@ -114,3 +114,21 @@ def test_rows_of_other_scalars():
 def test_no_rows():
     with pytest.raises(ValueError, match='It needs shape'):
         to_embeddings([], 'It')
+
+
+def test_masked_array():
+    value = np.ma.masked_array(np.ones((2, 2)), mask=[[True, False]] * 2)
+    with pytest.raises(TypeError, match=r"without a mask.*'MaskedArray'"):
+        to_embeddings(value, 'x.npy')
+
+
+@pytest.mark.parametrize('size', [1e-30, 1e-13, 1e-6, 1.0, 1e6, 1e20, 1e37])
+def test_unit_length_of_rows_of_any_length(size):
+    torch.manual_seed(0)
+    x = torch.randn(4, 6, dtype=torch.float64)
+    x[2] = 0
+    unit = to_unit_length((size * x).float())
+    expected = torch.nn.functional.normalize(x, dim=-1)
+    torch.testing.assert_close(unit.double(), expected, atol=1e-6, rtol=0)
+    assert to_unit_length(torch.ones(2, 4, dtype=torch.half))[0, 0] == 0.5
+    assert to_unit_length(torch.ones(0, 4)).shape == (0, 4)

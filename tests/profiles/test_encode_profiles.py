@@ -258,10 +258,11 @@ def test_callable_needs_a_key(tmp_path):
         encode_profiles(TEXTS, tmp_path, embed)
 
 
-def test_files_of_others_stay(tmp_path):
+@pytest.mark.parametrize('kwargs', [{}, {'overwrite': True}])
+def test_files_of_others_stay(tmp_path, kwargs):
     np.save(tmp_path / 'embeddings.npy', np.ones(3))
-    with pytest.raises(ValueError, match=r"embeddings.npy' is not of an"):
-        encode(tmp_path)
+    with pytest.raises(ValueError, match=r"embeddings.npy' is of no store"):
+        encode(tmp_path, **kwargs)
     assert np.load(tmp_path / 'embeddings.npy').tolist() == [1, 1, 1]
 
 

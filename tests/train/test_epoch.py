@@ -22,3 +22,28 @@ def test_means_count_every_interaction_once(graph, tiny):
     assert means.keys() == {'epoch', 'loss', 'bpr', 'reg', 'seconds'}
     assert means['loss'] == pytest.approx(loss.item(), rel=1e-5)
     assert means['bpr'] == pytest.approx(terms['bpr'].item(), rel=1e-5)
+
+
+@pytest.mark.parametrize('name', ['loss', 'epoch', 'seconds', 'Recall@15'])
+def test_names_that_are_taken(name, graph, tiny):
+    """An epoch with a term of the name of a metric is none that ended in an
+    evaluation.
+    """
+
+    class Named(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = tiny.model()
+
+        def forward(self, data, batch):
+            loss, _ = self.model.loss(data, batch)
+            return loss, {name: loss.detach()}
+
+    fabric = make_fabric('cpu')
+    module = fabric.setup_module(TrainingLoss(tiny.model()))
+    module.module.forward = Named().forward
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    optimizer = fabric.setup_optimizers(optimizer)
+    loader = PairLoader(graph, batch_size=64)
+    with pytest.raises(ValueError, match=rf"other names .*\['{name}'\]"):
+        train_epoch(fabric, module, [optimizer], graph, loader, epoch=1)

@@ -13,6 +13,7 @@ from pyg_darec.nn.models import as_recommender
 from pyg_darec.nn.models.embed_source import Embed
 from pyg_darec.nn.objectives import Objective
 from pyg_darec.nn.recommender import Recommender, Step, add_terms
+from pyg_darec.nn.reset import check_resettable, reset
 from pyg_darec.nn.wrapper import Wrapper
 
 
@@ -23,7 +24,9 @@ class Aligner(Wrapper):
     very propagation that the model's own loss used, or :meth:`step` where
     the alignment changes that propagation. Profile embeddings are
     read from the data; they are no parameters and not in the
-    :obj:`state_dict`.
+    :obj:`state_dict`. A row of zeros is no profile, and a node without one
+    has nothing to be aligned with, see
+    :meth:`~pyg_darec.BipartiteGraph.profiled`.
 
     Args:
         model (torch.nn.Module): The model to wrap, whatever
@@ -110,6 +113,19 @@ class Aligner(Wrapper):
         user, item = self.model.encode(graph)
         return Step(self.model.auxiliary(graph, batch), user, item)
 
+    def rewarded(
+        self, graph: BipartiteGraph, batch: Batch, unrewarded: Step
+    ) -> Step:
+        r"""What :meth:`unrewarded` returned, with other embeddings, and the
+        objective of these.
+        """
+        terms, user, item = unrewarded
+        own = self.model.supervise(graph, user, item, batch)
+        # That of a step that cannot be taken apart is replaced.
+        is_own = self.model.has_own_step
+        terms = {**terms, **own} if is_own else add_terms(terms, own)
+        return Step(terms, user, item)
+
     def supervise(
         self, graph: BipartiteGraph, user: Tensor, item: Tensor, batch: Batch
     ) -> dict[str, Tensor]:
@@ -139,8 +155,11 @@ class Aligner(Wrapper):
         return self.model.is_ready(epoch)
 
     def reset_parameters(self) -> None:
+        # A subclass with one of its own resets what it holds itself.
+        if type(self).reset_parameters is Aligner.reset_parameters:
+            check_resettable(self)
         for module in self.children():
-            module.reset_parameters()  # type: ignore[operator]
+            reset(module)
 
     def embedding_names(self) -> tuple[str, ...]:
         return tuple(f'model.{name}' for name in self.model.embedding_names())

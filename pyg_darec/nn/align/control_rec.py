@@ -6,6 +6,7 @@ from pyg_darec.checks import check_positive, check_weight
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.encoder import Encoder
+from pyg_darec.nn.align.nodes import with_profile
 from pyg_darec.nn.functional import symmetric_info_nce
 from pyg_darec.nn.models.embed_source import Embed
 
@@ -102,19 +103,23 @@ class ControlRecAlign(Aligner):
     def align(
         self, graph: BipartiteGraph, batch: Batch, user: Tensor, item: Tensor
     ) -> dict[str, Tensor]:
-        u, u_of = batch[0].unique(return_inverse=True)
-        p, p_of = batch[1].unique(return_inverse=True)
-        i = torch.cat(batch[1:]).unique() if self.desc_weight != 0 else p
-        text = self._describe(graph, 'item', i, item)
-        x, terms = user.index_select(0, u), {}
+        buyers, pos, neg = batch
+        if (known := graph.profiled('item')) is not None:
+            buyers, pos = buyers[known.mask[pos]], pos[known.mask[pos]]
+            neg = neg[known.mask[neg]]
+        p, p_of = pos.unique(return_inverse=True)
+        i = torch.cat([pos, neg]).unique() if self.desc_weight != 0 else p
+        text, terms = self._describe(graph, 'item', i, item), {}
         if self.desc_weight != 0:
+            u = with_profile(graph, 'user', batch[0].unique())
             own = self._describe(graph, 'user', u, user)
-            loss = self._match(x, own)
+            loss = self._match(user.index_select(0, u), own)
             loss = loss + self._match(item.index_select(0, i), text)
             terms['desc'] = self.weight * self.desc_weight * loss
         if self.next_weight != 0:
+            u, u_of = buyers.unique(return_inverse=True)
             text = text.index_select(0, torch.searchsorted(i, p))
-            loss = self._match(x, text, (u_of, p_of))
+            loss = self._match(user.index_select(0, u), text, (u_of, p_of))
             terms['next'] = self.weight * self.next_weight * loss
         return terms
 

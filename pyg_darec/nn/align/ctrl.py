@@ -5,11 +5,11 @@ from torch import Tensor
 from torch.nn import Module
 
 from pyg_darec.checks import check_choice, check_count, check_positive
-from pyg_darec.graph import Batch, BipartiteGraph
+from pyg_darec.graph import KINDS, Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.encoder import Encoder
 from pyg_darec.nn.align.max_similarity import max_similarity_nce
-from pyg_darec.nn.align.nodes import sample_nodes
+from pyg_darec.nn.align.nodes import sample_nodes, with_profile
 from pyg_darec.nn.functional import normalize
 from pyg_darec.nn.functional.ranking import Similarity
 from pyg_darec.nn.models.embed_source import Embed
@@ -171,6 +171,14 @@ class CTRLAlign(Aligner):
         user, item = self.model.encode(graph)
         return Step(self.align(graph, batch, user, item), user, item)
 
+    def supervise(
+        self, graph: BipartiteGraph, user: Tensor, item: Tensor, batch: Batch
+    ) -> dict[str, Tensor]:
+        # An aligner around this one asks for it in any stage.
+        if self._tunes:
+            return super().supervise(graph, user, item, batch)
+        return {}
+
     def regularize(self, batch: Batch) -> dict[str, Tensor]:
         if self._aligns:
             return super().regularize(batch)
@@ -181,10 +189,10 @@ class CTRLAlign(Aligner):
     ) -> dict[str, Tensor]:
         loss = user.new_zeros(())
         # A node that is in the batch twice would have to be told from itself.
-        for kind, cf, index in (
-            ('user', user, batch[0].unique()),
-            ('item', item, torch.cat(batch[1:]).unique()),
+        for kind, cf, nodes in zip(
+            KINDS, (user, item), (batch[0], torch.cat(batch[1:])), strict=True
         ):
+            index = with_profile(graph, kind, nodes.unique())
             some = sample_nodes(index.numel(), self.num_samples)
             if some is not None:
                 index = index[some.to(index.device)]

@@ -9,6 +9,7 @@ from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.modes import evaluating
 from pyg_darec.nn.align.injecting import InjectingAligner
 from pyg_darec.nn.align.injection import ProfileInjection
+from pyg_darec.nn.align.nodes import profiled_nodes
 from pyg_darec.nn.align.structure import DisentangledStructure, Reduction
 from pyg_darec.nn.align.unused_options import warn_of_unused
 from pyg_darec.nn.functional.structure import Matching
@@ -269,7 +270,7 @@ class DaRecAlign(InjectingAligner):
         if self.structure is None:
             return {}
         llm = graph.llm_x['user'], graph.llm_x['item']
-        terms = self.structure((user, item), llm)
+        terms = self.structure((user, item), llm, profiled_nodes(graph))
         return {name: self.weight * term for name, term in terms.items()}
 
     def check_profiles(self, graph: BipartiteGraph) -> None:

@@ -77,7 +77,7 @@ class InjectingAligner(Aligner):
             return super().loss_terms(graph, batch)
         # Nobody looks at embeddings then, and scoring them takes time.
         terms = self._unscored_step(graph, batch).terms
-        return {**terms, **self.regularize(batch)}
+        return add_terms(terms, self.regularize(batch))
 
     def _unscored_step(self, graph: BipartiteGraph, batch: Batch) -> Step:
         self.check_profiles(graph)
@@ -98,8 +98,7 @@ class InjectingAligner(Aligner):
         else:
             out: Step = call_with(model, 'step', tables, graph, batch)
             return out
-        rewarded = model.supervise(graph, user, item, batch)
-        return Step({**terms, **rewarded}, user, item)
+        return self.rewarded(graph, batch, Step(terms, user, item))
 
     @property
     def _is_apart(self) -> bool:
@@ -107,15 +106,17 @@ class InjectingAligner(Aligner):
         has_auxiliary = type(self.model).auxiliary is not Recommender.auxiliary
         # A step of its own may have other terms as well.
         is_plain = not self.model.has_own_step
-        return self.injection is not None and has_auxiliary and is_plain
+        # Where profiles say nothing, the model is what it is alone.
+        is_changed = self.injection is not None and self.injection.adds
+        return is_changed and has_auxiliary and is_plain
 
     def _inject(
         self, graph: BipartiteGraph, user: Tensor, item: Tensor
     ) -> tuple[Tensor, Tensor]:
         if self.injection is None:
             return user, item
-        user, item = self.injection(graph, user, item)
-        return user, item
+        pair = self.injection(graph, user, item)
+        return pair[0].to(user.dtype), pair[1].to(item.dtype)
 
     def _tables(self, graph: BipartiteGraph) -> dict[str, Tensor] | None:
         r"""The input embeddings to call the model with, :obj:`None` if there

@@ -221,6 +221,11 @@ class ProfileInjection(LazyModuleMixin, Module):
         return known.profiles
 
     @property
+    def adds(self) -> bool:
+        r"""Whether it adds anything, with the data of the last step."""
+        return self._prepared is not None and bool(self._prepared.profiles)
+
+    @property
     def is_at_input(self) -> bool | None:
         r"""Whether it is added to tables of input embeddings, and not to the
         output; :obj:`None` before the first data.

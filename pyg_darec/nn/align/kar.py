@@ -6,7 +6,7 @@ from torch.nn import Module
 from torch_geometric.data import HeteroData
 
 from pyg_darec.checks import check_choice, check_count
-from pyg_darec.graph import Batch, BipartiteGraph
+from pyg_darec.graph import KINDS, Batch, BipartiteGraph
 from pyg_darec.nn.align.adaptor import HybridExpertAdaptor
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.models.embed_source import Embed
@@ -32,6 +32,7 @@ class KARAlign(Aligner):
         \right] \quad \text{or} \quad
         \mathbf{e}'_v = \mathbf{e}_v + w \mathbf{a}_v.
 
+    Where a node has no profile, :math:`\mathbf{a}_v` is zero.
     These are what is scored, in training and afterwards: the objective of
     the model is that of :math:`\mathbf{e}'`, and all its other terms, such
     as a contrast between views, stay as they are. There is no alignment
@@ -142,8 +143,7 @@ class KARAlign(Aligner):
         out = self.unrewarded(graph, batch)
         rows = self._rows(batch) if self._is_outermost else (None, None)
         user, item = self._augment(graph, out.user, out.item, rows)
-        terms = self.model.supervise(graph, user, item, batch)
-        return Step({**out.terms, **terms}, user, item)
+        return self.rewarded(graph, batch, Step(out.terms, user, item))
 
     def loss(
         self, data: HeteroData | BipartiteGraph, batch: Batch
@@ -169,14 +169,16 @@ class KARAlign(Aligner):
         rows: tuple[Tensor | None, Tensor | None] = (None, None),
     ) -> tuple[Tensor, Tensor]:
         pair = []
-        for kind, cf, row in zip(
-            ('user', 'item'), (user, item), rows, strict=True
-        ):
+        for kind, cf, row in zip(KINDS, (user, item), rows, strict=True):
             x = graph.llm_x[kind]
             some = x if row is None else x.index_select(0, row)
             own = self.weight * self.adaptor(
                 some.to(cf.dtype), kind, cf.size(1)
             )
+            known = graph.profiled(kind)
+            if known is not None:
+                mask = known.mask if row is None else known.mask[row]
+                own = own * mask.unsqueeze(1)
             if row is not None:
                 full = own.new_zeros(cf.size(0), own.size(1))
                 own = full.index_copy(0, row, own)

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from pyg_darec.graph import BipartiteGraph, Kind
+
 Pair = tuple[Tensor, Tensor]
 
 
@@ -11,10 +13,41 @@ Pair = tuple[Tensor, Tensor]
 _FEW = 32
 
 
-def sample_nodes(num_nodes: int, num_samples: int | None) -> Tensor | None:
+def with_profile(graph: BipartiteGraph, kind: Kind, index: Tensor) -> Tensor:
+    r"""Those of the users or items in :obj:`index` that have a profile, for
+    the others have nothing to be aligned with.
+    """
+    known = graph.profiled(kind)
+    return index if known is None else index[known.mask[index]]
+
+
+def profiled_nodes(graph: BipartiteGraph) -> Tensor | None:
+    r"""The nodes that have a profile, ascending and on the host; :obj:`None`
+    if all do.
+    """
+    user, item = graph.profiled('user'), graph.profiled('item')
+    if user is None and item is None:
+        return None
+    users = torch.arange(graph.num_users) if user is None else user.host_nodes
+    items = torch.arange(graph.num_items) if item is None else item.host_nodes
+    return torch.cat([users, items + graph.num_users])
+
+
+def sample_nodes(
+    num_nodes: int, num_samples: int | None, among: Tensor | None = None
+) -> Tensor | None:
     r"""A sorted random set of nodes, on the host; :obj:`None`, which means
     every node, if that is what is asked for or there are no more.
+
+    Args:
+        num_nodes (int): The number of nodes.
+        num_samples (int, optional): How many are drawn, :obj:`None` for all.
+        among (torch.Tensor, optional): The sorted nodes to draw from,
+            :obj:`None` for all. (default: :obj:`None`)
     """
+    if among is not None:
+        place = sample_nodes(among.numel(), num_samples)
+        return among if place is None else among[place]
     if num_samples is None or num_samples >= num_nodes:
         return None
     if num_nodes <= _FEW * num_samples:

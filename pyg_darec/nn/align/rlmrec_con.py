@@ -6,6 +6,7 @@ from pyg_darec.checks import check_positive
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.encoder import Encoder
+from pyg_darec.nn.align.nodes import with_profile
 from pyg_darec.nn.functional import info_nce
 from pyg_darec.nn.models.contrast import contrast_nodes
 from pyg_darec.nn.models.embed_source import Embed
@@ -60,15 +61,22 @@ class RLMRecConAlign(Aligner):
     def align(
         self, graph: BipartiteGraph, batch: Batch, user: Tensor, item: Tensor
     ) -> dict[str, Tensor]:
-        users = self.encoder(graph.llm_x['user'].to(user.dtype), user.size(1))
-        loss = contrast_nodes(user, users, batch[0], self.temperature)
+        users, profile = batch[0], graph.llm_x['user']
+        if (known := graph.profiled('user')) is not None:
+            users = with_profile(graph, 'user', users)
+            users = torch.searchsorted(known.nodes, users)
+            profile = profile.index_select(0, known.nodes)
+            user = user.index_select(0, known.nodes)
+        targets = self.encoder(profile.to(user.dtype), user.size(1))
+        loss = contrast_nodes(user, targets, users, self.temperature)
         # Repeated items count as often as they occur, but are compared once,
         # and projected once if they are among both.
-        items, place = torch.cat(batch[1:]).unique(return_inverse=True)
+        parts = [with_profile(graph, 'item', part) for part in batch[1:]]
+        items, place = torch.cat(parts).unique(return_inverse=True)
         profile = graph.llm_x['item'].index_select(0, items).to(item.dtype)
         anchors = item.index_select(0, items)
         targets = self.encoder(profile, item.size(1))
-        for part in place.chunk(2):
+        for part in place.split([part.numel() for part in parts]):
             i, count = part.unique(return_counts=True)
             anchor = anchors.index_select(0, i)
             target = targets.index_select(0, i)

@@ -6,7 +6,7 @@ from pyg_darec.checks import check_positive
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.encoder import Encoder
-from pyg_darec.nn.align.nodes import sample_nodes, take_nodes
+from pyg_darec.nn.align.nodes import profiled_nodes, sample_nodes, take_nodes
 from pyg_darec.nn.align.tables import by_table, input_tables
 from pyg_darec.nn.call_with import call_with
 from pyg_darec.nn.functional import info_nce
@@ -80,8 +80,11 @@ class RLMRecGenAlign(Aligner):
 
     def step(self, graph: BipartiteGraph, batch: Batch) -> Step:
         self.check_profiles(graph)
-        num = max(int(self.mask_ratio * graph.num_nodes), 1)
-        masked = sample_nodes(graph.num_nodes, num)
+        # What has no profile could not be reconstructed.
+        known = profiled_nodes(graph)
+        total = graph.num_nodes if known is None else known.numel()
+        num = max(int(self.mask_ratio * total), 1)
+        masked = sample_nodes(graph.num_nodes, num, known)
         is_masked = torch.zeros(graph.num_nodes, dtype=torch.bool)
         is_masked[... if masked is None else masked] = True
         out: Step = call_with(

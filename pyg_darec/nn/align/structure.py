@@ -96,12 +96,16 @@ class DisentangledStructure(Module):
         for module in self.children():
             module.reset_parameters()  # type: ignore[operator]
 
-    def forward(self, cf: Pair, llm: Pair) -> dict[str, Tensor]:
+    def forward(
+        self, cf: Pair, llm: Pair, among: Tensor | None = None
+    ) -> dict[str, Tensor]:
         r"""Returns the weighted terms between users and items (two matrices
-        each) as one set of nodes. Parts that only terms of weight 0 look at
-        are not computed.
+        each) as one set of nodes, or between those :obj:`among` them, sorted
+        and on the host. Parts that only terms of weight 0 look at are not
+        computed.
         """
-        nodes = sample_nodes(cf[0].size(0) + cf[1].size(0), self.num_samples)
+        num_nodes = cf[0].size(0) + cf[1].size(0)
+        nodes = sample_nodes(num_nodes, self.num_samples, among)
         terms = self.terms(take_nodes(cf, nodes), take_nodes(llm, nodes))
         return {k: self.term_weights[k] * term for k, term in terms.items()}
 

@@ -10,7 +10,7 @@ from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.functional import info_nce
 from pyg_darec.nn.models.base import Penalty, View
 from pyg_darec.nn.models.lightgcn import Combine, LightGCN
-from pyg_darec.nn.recommender import Recommender, Step
+from pyg_darec.nn.recommender import Recommender, Step, add_terms
 
 
 class ContrastiveLightGCN(LightGCN):
@@ -110,7 +110,7 @@ class LayerContrastLightGCN(ContrastiveLightGCN):
         layers = self.layers(graph)
         user, item = self.combine_layers(layers)
         terms = self.supervise(graph, user, item, batch)
-        terms |= self.contrast(graph, layers, batch)
+        terms = add_terms(terms, self.contrast(graph, layers, batch))
         return Step(terms, user, item)
 
 

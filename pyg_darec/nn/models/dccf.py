@@ -11,7 +11,7 @@ from pyg_darec.checks import check_count, check_positive, check_weight
 from pyg_darec.graph import Batch, BipartiteGraph
 from pyg_darec.nn.functional import info_nce, normalize
 from pyg_darec.nn.models.base import Backbone, Penalty, View
-from pyg_darec.nn.recommender import Step
+from pyg_darec.nn.recommender import Step, add_terms
 from pyg_darec.sparse import edge_dots
 
 
@@ -133,7 +133,7 @@ class DCCF(Backbone):
         # The same, with one propagation for both.
         (user, item), layers = self.propagate(graph)
         terms = self.supervise(graph, user, item, batch)
-        terms |= self._contrast(layers, batch)
+        terms = add_terms(terms, self._contrast(layers, batch))
         return Step(terms, user, item)
 
     def propagate(self, graph: BipartiteGraph) -> tuple[View, list[list[View]]]:

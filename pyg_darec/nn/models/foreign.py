@@ -29,6 +29,7 @@ from pyg_darec.nn.models.item_order import find_order
 from pyg_darec.nn.models.unwrapped import unwrapped
 from pyg_darec.nn.objectives import Objective
 from pyg_darec.nn.recommender import Recommender, Step
+from pyg_darec.nn.reset import reset
 from pyg_darec.nn.wrapper import Wrapper
 
 
@@ -153,7 +154,7 @@ class ForeignModel(Wrapper):
         return callable(getattr(self.model, 'renew', None))
 
     def reset_parameters(self) -> None:
-        _reset(self.model)
+        reset(self.model)
 
     @property
     def in_dim(self) -> int | None:
@@ -262,23 +263,6 @@ def _required(function: Callable[..., Any]) -> list[str]:
         if param.default is param.empty
         and param.kind not in (param.VAR_POSITIONAL, param.VAR_KEYWORD)
     ]
-
-
-def _reset(module: Module) -> None:
-    # That of attention in torch has another name.
-    for name in ('reset_parameters', '_reset_parameters'):
-        reset = getattr(module, name, None)
-        if reset is not None:
-            reset()
-            return
-    own = [name for name, p in module._parameters.items() if p is not None]
-    if own:
-        raise TypeError(
-            f"'{type(module).__name__}' has parameters of its own {own} and "
-            "no 'reset_parameters'; write one, or make a new model"
-        )
-    for child in module.children():
-        _reset(child)
 
 
 def _pair(out: Any) -> tuple[Any, Any]:

@@ -162,3 +162,127 @@ def test_what_is_no_index(dtype: torch.dtype) -> None:
     batch = tuple(x.to(dtype) for x in random_batch(data))
     with pytest.raises(ValueError, match="'batch' needs tensors of indices"):
         LightGCN.from_data(data, 8).loss(data, batch)
+
+
+class Penalised(LightGCN):
+    """Names its own term as others are named."""
+
+    name = 'reg'
+
+    def auxiliary(self, graph: Any, batch: Any) -> dict[str, Tensor]:
+        return {self.name: torch.tensor(5.0)}
+
+
+class Rewarded(Penalised):
+    name = 'bpr'
+
+
+class Pulling(Aligner):
+    name = 'reg'
+
+    def align(self, *args: Any) -> dict[str, Tensor]:
+        return {self.name: torch.tensor(3.0)}
+
+
+class PullingHarder(Pulling):
+    name = 'bpr'
+
+
+@pytest.mark.parametrize('cls', [Penalised, Rewarded])
+@pytest.mark.parametrize('around', [Pulling, PullingHarder])
+def test_terms_of_one_name_add_up(cls: Any, around: Any) -> None:
+    data = telling_data()
+    batch = random_batch(data)
+    torch.manual_seed(0)
+    plain = LightGCN.from_data(data, 8, edge_dropout=0.0)
+    alone = cls.from_data(data, 8, edge_dropout=0.0)
+    alone.load_state_dict(plain.state_dict())
+    base = plain.loss(data, batch)[0]
+    assert_close = torch.testing.assert_close
+    assert_close(alone.loss(data, batch)[0], base + 5)
+    model = around(alone, 12, weight=1.0)
+    assert_close(model.loss(data, batch)[0], base + 8)
+    # The objective is that of other embeddings there, and so not the same.
+    for align in (DaRecAlign, KARAlign):
+        parts = align(alone, 12).loss(data, batch)[1]
+        alone.name, name = 'mine', alone.name
+        apart = align(alone, 12).loss(data, batch)[1]
+        alone.name = name
+        assert_close(sum(parts.values()), sum(apart.values()), atol=1, rtol=0)
+
+
+class Deep(Aligner):
+    """A part that has no 'reset_parameters' of its own."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model, 12, weight=1.0)
+        layers = torch.nn.Linear(4, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)
+        self.layers = torch.nn.Sequential(*layers)
+
+
+class Bare(Aligner):
+    def __init__(self, model: Any) -> None:
+        super().__init__(model, 12, weight=1.0)
+        self.token = torch.nn.Parameter(torch.ones(3))
+
+
+class Resetting(Bare):
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        torch.nn.init.zeros_(self.token)
+
+
+def test_parts_are_reset() -> None:
+    inner = LightGCN.from_data(telling_data(), 8)
+    model = Deep(inner)
+    before = {k: x.clone() for k, x in model.state_dict().items()}
+    model.reset_parameters()
+    for name, x in model.state_dict().items():
+        assert not torch.equal(x, before[name])
+    with pytest.raises(TypeError, match=r"'Bare'.*\['token'\]"):
+        Bare(inner).reset_parameters()
+    resetting = Resetting(inner)
+    resetting.reset_parameters()
+    assert not resetting.token.any()
+
+
+@pytest.mark.parametrize('cls', [NCL, LightGCL, SimGCL, DCCF])
+def test_nothing_to_add_leaves_the_model_alone(cls: Any) -> None:
+    """Its contrast as well, which sees the graph that is scored."""
+    data = random_data()  # profiles of noise
+    torch.manual_seed(0)
+    alone = cls.from_data(data, 8)
+    aligned = DaRecAlign(cls.from_data(data, 8), 12)
+    aligned.model.load_state_dict(alone.state_dict())
+    losses = []
+    for model in (aligned, alone):
+        graph = as_graph(data)
+        model.train()
+        model.renew(graph, 1, 0)
+        torch.manual_seed(1)
+        model.renew(graph, 1, 0)
+        losses.append(model.loss(graph, random_batch(data)))
+    assert aligned.injection is not None
+    assert not aligned.injection.adds
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float64])
+def test_dtype_of_what_is_scored(dtype: torch.dtype) -> None:
+    """That of the model, where profiles are added to its output, too."""
+    data = telling_data()
+    given = torch.randn(30, 8, dtype=dtype), torch.randn(20, 8, dtype=dtype)
+    model = torch.nn.Linear(8, 8, dtype=dtype)
+    aligned = DaRecAlign(
+        model, 12, embed=lambda m, data: (m(given[0]), m(given[1]))
+    )
+    for x in aligned(data):
+        assert x.dtype == dtype
+    assert aligned.injection is not None
+    assert aligned.injection.adds
+
+
+def test_batch_of_lists() -> None:
+    data = telling_data()
+    with pytest.raises(ValueError, match=r"'batch' .*\['list', "):
+        LightGCN.from_data(data, 8).loss(data, ([0], [1], [2]))  # type: ignore[arg-type]
