@@ -233,7 +233,7 @@ class BipartiteGraph:
 
     def profiled(self, kind: Kind) -> Profiled | None:
         r"""Which users or items have a profile, as a row of zeros is none;
-        :obj:`None` if all of them do, or nobody does.
+        :obj:`None` if all of them do, or there are no profiles.
         """
         x = self.llm_x.get(kind)
         if x is None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Profiled(NamedTuple):
-    r"""The nodes of one type that have a profile, where others have none.
+    r"""The nodes of one type that have a profile, where some have none.
 
     Shapes:
         - **mask:** :math:`(N)`
@@ -23,10 +23,10 @@ class Profiled(NamedTuple):
 @torch.inference_mode(False)
 def find_profiled(x: Tensor) -> Profiled | None:
     r"""The rows of profile embeddings :math:`(N, D)` that are not all zeros;
-    :obj:`None` if all or none are, so that there is nothing to tell apart.
+    :obj:`None` if no row is, and nobody needs to be left out.
     """
     mask = x.any(dim=1)
     nodes = mask.nonzero().view(-1)
-    if nodes.numel() in (0, mask.numel()):
+    if nodes.numel() == mask.numel():
         return None
     return Profiled(mask, nodes, nodes.cpu())

@@ -23,14 +23,15 @@ def with_profile(graph: BipartiteGraph, kind: Kind, index: Tensor) -> Tensor:
 
 def profiled_nodes(graph: BipartiteGraph) -> Tensor | None:
     r"""The nodes that have a profile, ascending and on the host; :obj:`None`
-    if all do.
+    if all do, or nobody does: zeros are as good as any others then.
     """
     user, item = graph.profiled('user'), graph.profiled('item')
     if user is None and item is None:
         return None
     users = torch.arange(graph.num_users) if user is None else user.host_nodes
     items = torch.arange(graph.num_items) if item is None else item.host_nodes
-    return torch.cat([users, items + graph.num_users])
+    nodes = torch.cat([users, items + graph.num_users])
+    return nodes if nodes.numel() > 0 else None
 
 
 def sample_nodes(
