@@ -31,24 +31,15 @@ def describe_column(column: str, name: str) -> str:
 
 
 def check_not_missing(values: Any, name: str) -> None:
-    missing = np.flatnonzero(values.isna())
+    _check_none(values.isna(), name)
+
+
+def _check_none(is_missing: Any, name: str) -> None:
+    missing = np.flatnonzero(is_missing)
     if missing.size:
         raise ValueError(
             f'{name} is missing in {missing.size} rows; drop or fill them '
             f'(got the first in row {missing[0]})'
-        )
-
-
-def check_not_blank(values: Any, name: str) -> None:
-    blank = [
-        row
-        for row, value in enumerate(values)
-        if isinstance(value, str) and not value.strip()
-    ]
-    if blank:
-        raise ValueError(
-            f'{name} is missing in {len(blank)} rows; drop or fill them '
-            f'(got an empty text first, in row {blank[0]})'
         )
 
 
@@ -64,7 +55,7 @@ def to_ids(values: Any, name: str) -> Any:
         dtype = 'int64' if values.dtype.kind == 'i' else 'uint64'
         return pd.Series(values.to_numpy(dtype=dtype))
     if isinstance(values.dtype, pd.StringDtype):
-        check_not_blank(values, name)
+        _check_none(values.str.strip() == '', name)
         return pd.Series(values.array)
     if pd.api.types.is_float_dtype(values):
         number = values.astype('float64')  # Arrow's own know no remainder
@@ -75,7 +66,7 @@ def to_ids(values: Any, name: str) -> Any:
         for value in values.tolist()
     ]
     ids = [decode(value) for value in ids]
-    check_not_blank(ids, name)
+    _check_none([isinstance(x, str) and not x.strip() for x in ids], name)
     for row, value in enumerate(ids):
         if not isinstance(value, Hashable):
             raise ValueError(

@@ -94,10 +94,9 @@ def _check_owner(folder: Path) -> None:
 
 
 def _check_unfinished(folder: Path) -> None:
-    for name in (MANIFEST, EMBEDDINGS, IDS):
-        path = folder / name
-        if path.exists() and not (folder / JOURNAL).exists():
-            raise OtherStoreError(
-                f"'{path}' is not of an unfinished store; choose another "
-                f"folder or pass 'overwrite' (got no {JOURNAL!r})"
-            )
+    path = folder / MANIFEST
+    if path.exists() and not (folder / JOURNAL).exists():
+        raise OtherStoreError(
+            f"'{path}' is not of an unfinished store; choose another "
+            f"folder or pass 'overwrite' (got no {JOURNAL!r})"
+        )

@@ -105,8 +105,9 @@ class ControlRecAlign(Aligner):
     ) -> dict[str, Tensor]:
         buyers, pos, neg = batch
         if (known := graph.profiled('item')) is not None:
-            buyers, pos = buyers[known.mask[pos]], pos[known.mask[pos]]
-            neg = neg[known.mask[neg]]
+            has_text = known.mask[pos]
+            buyers, pos = buyers[has_text], pos[has_text]
+            neg = with_profile(graph, 'item', neg)
         p, p_of = pos.unique(return_inverse=True)
         i = torch.cat([pos, neg]).unique() if self.desc_weight != 0 else p
         text, terms = self._describe(graph, 'item', i, item), {}

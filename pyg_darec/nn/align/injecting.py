@@ -260,7 +260,9 @@ class InjectingAligner(Aligner):
             embedding = self.encode(graph)[KINDS.index(kind)]
         profile = graph.llm_x[kind].to(embedding.dtype)
         degree = graph.user_degree if kind == 'user' else graph.item_degree
-        known = (degree > 0) & profile.any(dim=-1)
+        known, profiled = degree > 0, graph.profiled(kind)
+        if profiled is not None:
+            known = known & profiled.mask
         if not known.any():
             raise ValueError(
                 f"'embed_profiles' learns from {kind}s that have both "

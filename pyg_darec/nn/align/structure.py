@@ -17,6 +17,7 @@ from pyg_darec.nn.functional import (
     uniformity,
 )
 from pyg_darec.nn.functional.structure import Matching
+from pyg_darec.nn.reset import reset
 
 Reduction = Literal['mean', 'sum']
 
@@ -94,7 +95,7 @@ class DisentangledStructure(Module):
 
     def reset_parameters(self) -> None:
         for module in self.children():
-            module.reset_parameters()  # type: ignore[operator]
+            reset(module)
 
     def forward(
         self, cf: Pair, llm: Pair, among: Tensor | None = None
