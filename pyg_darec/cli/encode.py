@@ -1,8 +1,10 @@
+import copy
 import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch_geometric.data import HeteroData
 
 from pyg_darec.cli.item_texts import check_texts
 from pyg_darec.cli.output import say
@@ -13,7 +15,9 @@ from pyg_darec.io.lock import lock_folder
 from pyg_darec.profiles import (
     EmbeddingClient,
     EmbeddingStore,
+    ProfileStore,
     TfidfEncoder,
+    attach_profiles,
     complete_profiles,
     encode_profiles,
 )
@@ -65,7 +69,9 @@ def encode(
     with lock_folder(data):
         graph, written = load_data(data, embeddings=False), profile_files(data)
         check_texts(data, graph, written)
-        graph = complete_profiles(graph, written)
+        stores = {t: ProfileStore(f, True) for t, f in written.items()}
+        _tell_gaps(graph, stores)
+        graph = complete_profiles(graph, stores)
         chosen: Encoder = encoder
         if base_url is not None:
             chosen = EmbeddingClient(
@@ -105,6 +111,20 @@ def encode(
             say(EmbeddingStore(folders[node_type]))
         graph = AttachProfileEmbeddings(folders)(graph)
         save_data(graph, data, embeddings=folders)
+
+
+def _tell_gaps(graph: HeteroData, stores: dict[str, ProfileStore]) -> None:
+    found = attach_profiles(copy.copy(graph), stores, missing='')
+    for node_type in stores:
+        texts = found[node_type].profile
+        if lacking := texts.count(''):
+            own = 'own text'
+            if node_type == 'user':
+                own += ', or the names of their items,'
+            say(
+                f'{lacking} of {len(texts)} {node_type}s have no profile that '
+                f"'profile' wrote; their {own} is encoded instead"
+            )
 
 
 def _encode(folder: Path, arguments: dict[str, Any], overwrite: bool) -> Path:

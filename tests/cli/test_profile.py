@@ -106,6 +106,9 @@ def test_items_of_which_nothing_is_known_after_another_split(
     run('encode', 'shop', '--encoder', 'tfidf')
     texts = load_data('shop')['item'].profile
     assert [not text for text in texts] == [False] * 30 + [True] * 6
+    out = capsys.readouterr().out
+    assert '6 of 36 items have no profile' in out
+    assert 'users have no profile' not in out
 
 
 def test_profiles_of_a_local_model(shop: Path, capsys) -> None:

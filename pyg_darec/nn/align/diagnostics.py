@@ -12,7 +12,7 @@ from pyg_darec.loader import PairLoader
 from pyg_darec.modes import evaluating, keeping_buffers, keeping_modes
 from pyg_darec.nn.align.base import Aligner
 from pyg_darec.nn.align.darec import DaRecAlign
-from pyg_darec.nn.align.nodes import sample_nodes, take_nodes
+from pyg_darec.nn.align.nodes import profiled_nodes, sample_nodes, take_nodes
 from pyg_darec.nn.align.structure import DisentangledStructure
 from pyg_darec.nn.functional import effective_rank, mean_cosine
 
@@ -54,7 +54,8 @@ class Diagnostics:
         batch_size (int, optional): The number of interactions that gradients
             are of. (default: :obj:`4096`)
         num_nodes (int, optional): The number of nodes that parts and matches
-            are measured on, :obj:`None` for all. (default: :obj:`4096`)
+            are measured on, :obj:`None` for all; of the literal form, nodes
+            that have a profile. (default: :obj:`4096`)
         seed (int, optional): The seed of all that is drawn.
             (default: :obj:`0`)
 
@@ -133,7 +134,10 @@ class Diagnostics:
     def _parts(self, graph: BipartiteGraph) -> dict[str, Tensor]:
         if not isinstance(self.model, DaRecAlign):
             return {}
-        nodes = sample_nodes(graph.num_users + graph.num_items, self.num_nodes)
+        structure = self.model.structure
+        # The literal form aligns those that have a profile.
+        among = None if structure is None else profiled_nodes(graph)
+        nodes = sample_nodes(graph.num_nodes, self.num_nodes, among)
         parts = {
             name: take_nodes(pair, nodes)
             for name, pair in self.model.parts(graph).items()
@@ -142,7 +146,6 @@ class Diagnostics:
         for name, x in parts.items():
             values[f'rank/{name}'] = effective_rank(x)
             values[f'cosine/{name}'] = mean_cosine(x)
-        structure = self.model.structure
         if structure is not None:
             cf, llm = parts['cf_shared'], parts['llm_shared']
             values |= self._match(structure, cf, llm)

@@ -215,7 +215,9 @@ class ProfileSpace(Module):
         gram = self.basis.new_zeros(2 * self.basis.shape[:1], dtype=wide)
         for n, kind in enumerate(KINDS):
             if kind in graph.llm_x:
-                count = graph.llm_x[kind].any(dim=-1).sum().clamp(min=1)
+                known = graph.profiled(kind)
+                rows = graph.llm_x[kind] if known is None else known.nodes
+                count = max(rows.size(0), 1)
                 total = torch.zeros_like(self.center[n], dtype=wide)
                 for _, x in self._parts(graph, kind):
                     total += x.sum(dim=0, dtype=wide)

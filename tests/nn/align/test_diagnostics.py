@@ -14,6 +14,7 @@ from pyg_darec.nn.align import (
     RLMRecConAlign,
 )
 from pyg_darec.nn.align.diagnostics import _overlap
+from pyg_darec.nn.functional import effective_rank
 from pyg_darec.nn.models import LightGCN
 
 
@@ -76,6 +77,16 @@ def test_collapse_is_seen():
     assert collapsed['rank/cf_shared'] == 0
     assert collapsed['cosine/cf_shared'] == pytest.approx(1)
     assert collapsed['rank/cf_specific'] == healthy['rank/cf_specific']
+
+
+def test_nodes_without_a_profile_are_not_measured():
+    data = random_data()
+    data['user'].llm_x[::2] = 0
+    model = paper(data)
+    values = Diagnostics(model, data)()
+    user, item = model.eval().parts(as_graph(data))['llm_shared']
+    known = effective_rank(torch.cat([user[1::2], item]).detach())
+    assert values['rank/llm_shared'] == pytest.approx(float(known), rel=1e-5)
 
 
 def test_matches():
