@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch_geometric.data import HeteroData
 
+from pyg_darec.cli.choose_encoder import MODEL, choose_encoder
 from pyg_darec.cli.item_texts import check_texts
 from pyg_darec.cli.output import say
 from pyg_darec.cli.paths import embedding_folders, profile_files
@@ -13,15 +14,12 @@ from pyg_darec.datasets.folder import load_data, save_data
 from pyg_darec.hash_split import PROFILE_SPLIT
 from pyg_darec.io.lock import lock_folder
 from pyg_darec.profiles import (
-    EmbeddingClient,
     EmbeddingStore,
     ProfileStore,
-    TfidfEncoder,
     attach_profiles,
     complete_profiles,
     encode_profiles,
 )
-from pyg_darec.profiles.encoder import Encoder
 from pyg_darec.profiles.store_place import OtherStoreError
 from pyg_darec.transforms import AttachProfileEmbeddings
 
@@ -29,7 +27,7 @@ from pyg_darec.transforms import AttachProfileEmbeddings
 def encode(
     data: Path,
     *,
-    encoder: str = 'sentence-transformers/all-MiniLM-L6-v2',
+    encoder: str = MODEL,
     base_url: str | None = None,
     dim: int | None = None,
     batch_size: int = 64,
@@ -72,19 +70,7 @@ def encode(
         stores = {t: ProfileStore(f, True) for t, f in written.items()}
         _tell_gaps(graph, stores)
         graph = complete_profiles(graph, stores)
-        chosen: Encoder = encoder
-        if base_url is not None:
-            chosen = EmbeddingClient(
-                encoder, base_url, dim, batch_size=batch_size
-            )
-        elif encoder == 'tfidf':
-            texts = [*graph['item'].profile, *graph['user'].profile]
-            chosen = TfidfEncoder(texts, dim=64 if dim is None else dim)
-        elif dim is not None:
-            raise ValueError(
-                "'dim' is for an endpoint or 'tfidf'; a sentence-transformers "
-                f'model has a width of its own (got {dim} for {encoder!r})'
-            )
+        chosen = choose_encoder(encoder, base_url, dim, graph, batch_size)
         for node_type in ('user', 'item'):
             graph[node_type].pop('llm_x', None)
         folders, places = embedding_folders(data), {}

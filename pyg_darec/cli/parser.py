@@ -36,6 +36,13 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 
 
+# Arguments that say how to read a table, which is an argument itself.
+_COLUMNS = 'items_sep', 'item_id', 'name', 'text'
+_OF_TABLES = {
+    'prepare': ('items', (*_COLUMNS, 'missing')),
+    'recommend': ('new_items', (*_COLUMNS, 'encoder', 'base_url', 'dim')),
+}
+
 # How an integer is written whose text is its number.
 _WHOLE = re.compile('0|-?[1-9][0-9]*')
 _UNSET = argparse.SUPPRESS  # no default, and none shown
@@ -77,11 +84,13 @@ def parse(argv: Sequence[str]) -> tuple[str, bool, dict[str, Any]]:
 
 def _misuse(name: str, values: Any) -> str | None:
     """What is wrong with arguments that are right each."""
-    if name == 'prepare' and values['items'] is None:
-        keys = ('items_sep', 'item_id', 'name', 'text', 'missing')
-        idle = [_flag(key) for key in keys if values[key] is not None]
+    table, keys = _OF_TABLES.get(name, ('', ()))
+    if table and values[table] is None:
+        defaults = {key: _parameters(name)[key].default for key in keys}
+        idle = [_flag(k) for k, v in defaults.items() if values[k] != v]
         if idle:
-            return f'these arguments need --items: {", ".join(idle)}'
+            need = f'these arguments need {_flag(table)}'
+            return f'{need}: {", ".join(idle)}'
     resume, run = values.get('resume'), values.get('run')
     if None not in (resume, run) and resume.resolve() != run.resolve():
         return (

@@ -15,6 +15,7 @@ from pyg_darec.profiles.complete_profiles import complete_profiles
 from pyg_darec.profiles.embedding_client import EmbeddingClient
 from pyg_darec.profiles.embedding_store import EmbeddingStore
 from pyg_darec.profiles.encode import encode_texts
+from pyg_darec.profiles.encode_alike import encode_alike
 from pyg_darec.profiles.encode_profiles import encode_profiles
 from pyg_darec.profiles.generate import generate_profiles
 from pyg_darec.profiles.generation import Generation
@@ -57,6 +58,7 @@ __all__ = [
     'attach_profiles',
     'audit_profiles',
     'complete_profiles',
+    'encode_alike',
     'encode_profiles',
     'encode_texts',
     'estimate_tokens',

@@ -85,7 +85,7 @@ def recommend_cold(
             of :obj:`data`, or another argument is out of range.
     """
     graph = as_graph(data)
-    _as_embedder(model)
+    as_embedder(model)
     _, item = compute_embeddings(model, data)
     user = embed_new(model, graph, item, llm_x, 'user', 'llm_x')
     item = append_items(model, graph, item, new_items)
@@ -105,7 +105,7 @@ def append_items(
     return torch.cat([item, new.to(item.dtype)])
 
 
-def _as_embedder(model: torch.nn.Module) -> ProfileEmbedder:
+def as_embedder(model: torch.nn.Module) -> ProfileEmbedder:
     inner = unwrapped(model)
     if not isinstance(inner, ProfileEmbedder):
         raise TypeError(
@@ -129,7 +129,7 @@ def embed_new(
     :obj:`item` are embeddings of known items, :obj:`name` is the argument that
     errors speak of.
     """
-    embedder = _as_embedder(model)
+    embedder = as_embedder(model)
     if isinstance(llm_x, np.ndarray):  # as encoders give them
         llm_x = torch.from_numpy(llm_x)
     if isinstance(llm_x, Tensor) and llm_x.dim() == 1:

@@ -21,3 +21,5 @@ def write_shop(folder: Path) -> None:
     for item in range(36):
         lines.append(f'P{item:02d},"{KINDS[item % 3]} no. {item}, 🎁"')
     (folder / 'products.csv').write_text('\n'.join(lines), encoding='utf-8')
+    lines = [*lines[:2], 'T1,"Desk lamp no. 99, 🎁"', 'T2,"Wool scarf no. 99"']
+    (folder / 'arrivals.csv').write_text('\n'.join(lines), encoding='utf-8')

@@ -21,7 +21,7 @@ def commands(page: Path) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
-    ('page', 'number'), [('README.md', 4), ('docs/tutorial.md', 19)]
+    ('page', 'number'), [('README.md', 4), ('docs/tutorial.md', 20)]
 )
 def test_page(page: str, number: int, shop: Path, monkeypatch, capsys) -> None:
     # The name on a hub is a folder here, so that nothing is downloaded.

@@ -161,3 +161,67 @@ def test_another_format(trained: Path, capsys, tmp_path: Path) -> None:
     assert main(words) == 1
     assert "ends in '.csv'" in capsys.readouterr().err
     assert not path.exists()
+
+
+NEW = ['--new-items=arrivals.csv', '--item-id=product', '--encoder=tfidf']
+
+
+@pytest.fixture
+def served(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(trained)
+    return trained
+
+
+def test_new_items(served: Path, capsys, tmp_path: Path) -> None:
+    path, known = tmp_path / 'best.csv', Path('arrivals.csv')
+    new = tmp_path / 'new.csv'
+    new.write_text(f'{known.read_text(encoding="utf-8")}\nT3,', 'utf-8')
+    command = ['recommend', 'runs/shop', *NEW, '--dim=12', '--new-items']
+    command.append(str(new))
+    run(*command, '--k=38', f'--output={path}')
+    assert '1 of 3 new items' in capsys.readouterr().err
+    table = pd.read_csv(path)
+    new = table[table['item'].isin(['T1', 'T2'])]
+    assert len(new) == 2 * 45
+    assert set(new['name']) == {'Desk lamp no. 99, 🎁', 'Wool scarf no. 99'}
+    # Customers of lamps get the lamp first, and those of scarves the scarf.
+    first = new.loc[new.groupby('user')['rank'].idxmin()]
+    kinds = (first['user'] - 1000) % 3
+    assert set(first['item'][kinds == 1]) == {'T1'}
+    assert set(first['item'][kinds == 2]) == {'T2'}
+    run(*command, '--users=1001', '--k=38')
+    assert 'Desk lamp no. 99, 🎁 (T1)' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('flags', 'words'),
+    [
+        ((), "'encoder' needs to be the one"),
+        (('--dim=11',), "'encoder' needs to be the one"),
+        (('--dim=12', '--name=nobody'), "'nobody'"),
+        (('--dim=12', '--item-id=nobody'), "'nobody'"),
+        (('--dim=12', '--items-sep=;'), '--items-sep'),
+    ],
+)
+def test_wrong_new_items(
+    served: Path, capsys, flags: tuple[str, ...], words: str
+) -> None:
+    assert main(['recommend', 'runs/shop', *NEW, *flags]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_no_new_items(served: Path, capsys) -> None:
+    known = ['--new-items=products.csv', *NEW[1:], '--dim=12']
+    assert main(['recommend', 'runs/shop', *known]) == 1
+    assert '(got 36 known ones)' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(['recommend', 'runs/shop', *NEW[1:]])
+    idle = 'these arguments need --new-items: --item-id, --encoder'
+    assert idle in capsys.readouterr().err
+
+
+def test_new_items_for_a_model_without_texts(shop: Path, capsys) -> None:
+    run(*PREPARE)
+    run(*TRAIN, '--epochs', '1', '--aligner', 'none')
+    assert main(['recommend', 'runs/shop', *NEW]) == 1
+    assert "wrap it in 'DaRecAlign'" in capsys.readouterr().err
