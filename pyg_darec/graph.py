@@ -11,6 +11,7 @@ from torch_geometric.data import HeteroData
 from pyg_darec.changes import is_trained, stamp, version_of
 from pyg_darec.checks import check_embeddings, check_index, check_shape
 from pyg_darec.count_nodes import count_nodes
+from pyg_darec.held_out import positive_pairs
 from pyg_darec.profiled import Profiled, find_profiled
 from pyg_darec.sparse import CSR, Propagate
 
@@ -125,7 +126,9 @@ class BipartiteGraph:
     ) -> 'BipartiteGraph':
         r"""Builds the graph from the :obj:`edge_index`,
         :obj:`val_edge_label_index` and :obj:`test_edge_label_index` of one
-        relation and the profile embeddings of its two node types.
+        relation and the profile embeddings of its two node types. Held-out
+        pairs whose :obj:`val_edge_label` or :obj:`test_edge_label` is 0 are
+        negative samples, and left out.
 
         Args:
             data (HeteroData): The data.
@@ -158,7 +161,7 @@ class BipartiteGraph:
                 if llm_attr in data[node_type]
             },
             edge_label_index={
-                split: store[f'{split}_edge_label_index']
+                split: positive_pairs(store, f'{split}_edge_label_index')
                 for split in ('val', 'test')
                 if f'{split}_edge_label_index' in store
             },

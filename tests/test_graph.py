@@ -297,3 +297,16 @@ def test_embeddings_made_in_inference_mode_can_be_trained_on() -> None:
     weight = torch.ones(graph.llm_x['user'].size(1), 2, requires_grad=True)
     (graph.llm_x['user'] @ weight).sum().backward()
     assert graph.llm_x['user'].equal(data['user'].llm_x)
+
+
+def test_negative_samples_are_not_held_out() -> None:
+    """PyG's splits mark them by a label of 0."""
+    data = random_data()
+    index = data[RATES].test_edge_label_index
+    label = torch.arange(index.size(1)) % 3
+    data[RATES].test_edge_label = label
+    graph = BipartiteGraph.from_data(data)
+    assert torch.equal(graph.edge_label_index['test'], index[:, label > 0])
+    data[RATES].test_edge_label = label[1:]
+    with pytest.raises(ValueError, match="'test_edge_label' needs a label"):
+        BipartiteGraph.from_data(data)

@@ -105,7 +105,7 @@ def ranking_metrics(
         - **pred_index_mat:** :math:`(B, k)`
         - **edge_label_index:** :math:`(2, L)`
         - **output:** per-example values :math:`(B)`, as
-          :obj:`torch.double` so that means of many are exact, keyed by name,
+          :obj:`torch.double` so that means of many do not drift, keyed by name,
           and the coverage, keyed by name
 
     Raises:

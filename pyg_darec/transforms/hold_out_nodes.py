@@ -8,11 +8,12 @@ from torch_geometric.transforms import BaseTransform
 from pyg_darec.checks import as_seed, check_choice
 from pyg_darec.graph import EDGE_TYPE, KINDS, EdgeType
 from pyg_darec.hash_split import PROFILE_SPLIT, hash_split
-from pyg_darec.held_out import held_out_keys
+from pyg_darec.held_out import held_out_keys, positive_pairs
 from pyg_darec.transforms.keep_nodes import keep_nodes
 from pyg_darec.transforms.relation import (
     check_hetero,
     check_relation,
+    check_two_types,
     list_options,
 )
 
@@ -60,10 +61,11 @@ class HoldOutNodes(BaseTransform):
             (default: :obj:`('user', 'rates', 'item')`)
 
     Raises:
-        ValueError: If an argument is out of range, no node or no interaction
-            would be left on either side, profiles of the other side were made
-            from interactions, or own ones from some that are not training
-            interactions.
+        ValueError: If an argument is out of range, both sides are of one
+            type, a relation of theirs is a sparse matrix, no node or no
+            interaction would be left on either side, profiles of the other
+            side were made from interactions, or own ones from some that are
+            not training interactions.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class HoldOutNodes(BaseTransform):
 
     def forward(self, data: HeteroData) -> tuple[HeteroData, HeteroData]:
         check_hetero(data, self.__class__.__name__)
+        check_two_types(self.edge_type, self.__class__.__name__)
         axis = KINDS.index(self.kind)
         num = check_relation(data, self.edge_type)[axis]
         types = self.edge_type[::2]
@@ -117,12 +120,8 @@ class HoldOutNodes(BaseTransform):
         self, warm: HeteroData, cold: HeteroData, is_told: bool
     ) -> None:
         store = cold[self.edge_type]
-        pairs = []
-        for key in held_out_keys(cold, self.edge_type):
-            # Those of PyG's splits have negative samples among them.
-            label = store.get(key.removesuffix('_index'))
-            is_pair = slice(None) if label is None else label > 0
-            pairs.append(store[key][:, is_pair])
+        keys = held_out_keys(cold, self.edge_type)
+        pairs = [positive_pairs(store, key) for key in keys]
         seen = store.edge_index
         # What profiles were made from is not looked for.
         if not is_told and (self.kind == 'item' or not pairs):

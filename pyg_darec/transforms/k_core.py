@@ -11,6 +11,7 @@ from pyg_darec.transforms.keep_nodes import keep_nodes
 from pyg_darec.transforms.relation import (
     check_hetero,
     check_relation,
+    check_two_types,
     list_options,
 )
 
@@ -33,7 +34,8 @@ class KCore(BaseTransform):
             (default: :obj:`('user', 'rates', 'item')`)
 
     Raises:
-        ValueError: If :obj:`k` is not positive, nothing is left, or the
+        ValueError: If :obj:`k` is not positive, nothing is left, both sides
+            are of one type, a relation of theirs is a sparse matrix, or the
             interactions are split already.
     """
 
@@ -50,6 +52,7 @@ class KCore(BaseTransform):
 
     def forward(self, data: HeteroData) -> HeteroData:
         check_hetero(data, self.__class__.__name__)
+        check_two_types(self.edge_type, self.__class__.__name__)
         sizes = check_relation(data, self.edge_type)
         held_out = held_out_keys(data, self.edge_type)
         if held_out:

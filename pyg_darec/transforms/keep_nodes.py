@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 
 from torch import Tensor
+from torch_geometric import EdgeIndex
 from torch_geometric.data import HeteroData
 
 from pyg_darec.graph import EdgeType
 from pyg_darec.held_out import LABEL_INDEX, held_out_keys
 from pyg_darec.transforms.relation import (
+    check_no_matrix,
     keep_values,
     own_attrs,
 )
@@ -25,8 +27,10 @@ def keep_nodes(data: HeteroData, keep: Mapping[str, Tensor]) -> None:
         for kind, mask in keep.items()
     }
     for edge_type in data.edge_types:
-        is_theirs = not keep.keys().isdisjoint(edge_type[::2])
-        if is_theirs and 'edge_index' in data[edge_type]:
+        if keep.keys().isdisjoint(edge_type[::2]):
+            continue
+        check_no_matrix(data, edge_type)
+        if 'edge_index' in data[edge_type]:
             _keep_pairs(data, edge_type, number)
     for node_type, mask in keep.items():
         position, store = mask.nonzero().flatten(), data[node_type]
@@ -47,6 +51,8 @@ def _keep_pairs(
         parts[key] = [name for name in names if name in store]
     for key, names in parts.items():
         index = store[key].clone()
+        if isinstance(index, EdgeIndex):  # which knows the old sizes
+            index = index.as_tensor()
         for row, kind in enumerate(edge_type[::2]):
             if kind in number:
                 index[row] = number[kind][index[row].long()].to(index.dtype)

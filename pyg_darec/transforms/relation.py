@@ -56,6 +56,25 @@ def check_relation(data: HeteroData, edge_type: EdgeType) -> tuple[int, int]:
     return sizes
 
 
+def check_two_types(edge_type: EdgeType, transform: str) -> None:
+    if edge_type[0] == edge_type[2]:
+        raise ValueError(
+            f"'{transform}' numbers the nodes of either side anew and needs "
+            f'two node types (got {edge_type})'
+        )
+
+
+def check_no_matrix(data: HeteroData, edge_type: EdgeType) -> None:
+    r"""Raises a :class:`ValueError` if a relation is, or is besides, a sparse
+    matrix, in which no transform here looks for anything.
+    """
+    if 'adj_t' in data[edge_type]:
+        raise ValueError(
+            f"{edge_type} would stay as it is in its 'adj_t'; apply "
+            "'ToSparseTensor' after this transform, or remove the matrix"
+        )
+
+
 def list_options(transform: Any, cls: type, names: Iterable[str]) -> list[str]:
     r"""The options of a transform that are not the defaults of its class,
     or of the one that it is derived from, as a :obj:`repr` lists them: PyG
@@ -92,6 +111,9 @@ def check_other_relations(
     pairs that are held out, as numbers :math:`u I + i`, and warns if another
     one in the same direction does.
     """
+    for relation in data.edge_types:
+        if set(relation[::2]) == set(edge_type[::2]):
+            check_no_matrix(data, relation)
     indices = data.collect('edge_index', allow_empty=True)
     for relation, index in indices.items():
         if relation == edge_type:

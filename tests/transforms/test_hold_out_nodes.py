@@ -220,3 +220,11 @@ def test_negative_samples_of_other_splits_are_none(kind: str) -> None:
         assert not pairs(part, 'edge_label_index') <= known
         _, cold = HoldOutNodes(kind, 0.3)(part)
         assert pairs(cold, 'test_edge_label_index') <= known
+
+
+def test_both_sides_of_one_type() -> None:
+    data, follows = HeteroData(), ('user', 'follows', 'user')
+    data['user'].num_nodes = 6
+    data[follows].edge_index = torch.tensor([[0, 1], [3, 4]])
+    with pytest.raises(ValueError, match='two node types'):
+        HoldOutNodes(edge_type=follows)(data)

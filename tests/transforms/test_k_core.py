@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch_geometric import EdgeIndex
 from torch_geometric.data import Data, HeteroData
 from torch_geometric.transforms import Compose
 
@@ -132,3 +133,28 @@ def test_repr_of_a_class_of_ones_own():
             super().__init__(2)
 
     assert repr(Two()) == 'Two(2)'
+
+
+def test_both_sides_of_one_type():
+    data, follows = HeteroData(), ('user', 'follows', 'user')
+    data['user'].num_nodes = 6
+    data[follows].edge_index = torch.tensor([[0, 1], [3, 4]])
+    with pytest.raises(ValueError, match='two node types'):
+        KCore(1, edge_type=follows)(data)
+
+
+def test_relations_as_matrices():
+    data, bought = graph([(0, 0), (0, 1), (1, 0)]), ('item', 'next', 'item')
+    data[bought].adj_t = torch.eye(8).to_sparse_csr()
+    with pytest.raises(ValueError, match="'adj_t'"):
+        KCore(1)(data)
+
+
+def test_an_edge_index_that_knows_its_size():
+    data = graph([(0, 0), (0, 1), (1, 0)])
+    data[EDGE_TYPE].edge_index = EdgeIndex(
+        data[EDGE_TYPE].edge_index, sparse_size=(8, 8)
+    )
+    index = KCore(1)(data)[EDGE_TYPE].edge_index
+    assert type(index) is torch.Tensor
+    assert index.tolist() == [[0, 0, 1], [0, 1, 0]]

@@ -120,3 +120,14 @@ def test_time_of_wrong_shape():
 def test_not_a_hetero_data():
     with pytest.raises(TypeError, match=r"HeteroData.*\(got 'Data'\)"):
         SplitInteractions()(Data())
+
+
+@pytest.mark.parametrize('relation', [EDGE_TYPE, ('item', 'rev', 'user')])
+def test_relations_as_matrices(relation):
+    """Held-out pairs would stay in there."""
+    data = graph(COMPLETE)
+    data[relation].adj_t = torch.ones(5, 5).to_sparse_csr()
+    before = data.to_dict()
+    with pytest.raises(ValueError, match="'adj_t'"):
+        SplitInteractions()(data)
+    assert data.to_dict() == before

@@ -101,6 +101,9 @@ class Backbone(Recommender):
         return {'reg': scale * penalty}
 
     def embedding_names(self) -> tuple[str, ...]:
+        tables = self.user_embedding, self.item_embedding
+        if not all('weight' in table._parameters for table in tables):
+            return ()  # parametrized or pruned: computed of others
         return 'user_embedding.weight', 'item_embedding.weight'
 
     def check_size(self, graph: BipartiteGraph) -> None:

@@ -27,7 +27,9 @@ class LightGCN(Backbone):
     with :math:`\alpha = 1` for :obj:`'sum'` and :math:`\alpha = 1 / (L + 1)`
     for :obj:`'mean'`. The defaults are those of the RLMRec benchmark; the
     LightGCN paper uses :obj:`combine='mean'`, :obj:`edge_dropout=0`,
-    :obj:`reg='batch'`, :obj:`reg_weight=1e-4` and :obj:`dim=64`.
+    :obj:`reg='batch'`, :obj:`reg_weight=1e-4` and :obj:`dim=64`. Edge dropout
+    leaves out an interaction in both directions, where the benchmark's code
+    draws for each of the two.
 
     Args:
         num_users (int): The number of users :math:`U`.

@@ -54,7 +54,8 @@ class NCL(LayerContrastLightGCN):
     size: their weights times 4096 are the defaults here. On their selections
     of Yelp and Amazon-Book they use :obj:`temperature=0.05`,
     :obj:`ssl_weight=4e-3`, :obj:`proto_weight=4e-4` and
-    :obj:`num_clusters=2000`, with :obj:`alpha=1.5` and :obj:`0.8`.
+    :obj:`num_clusters=2000`, with :obj:`alpha=1.5` and :obj:`0.8`, and the
+    mean of layers.
 
     Args:
         num_users (int): The number of users :math:`U`.

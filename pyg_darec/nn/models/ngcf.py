@@ -23,6 +23,8 @@ class NGCF(Backbone):
     with the symmetrically normalised adjacency matrix :math:`\mathbf{A}`.
     All layers are kept side by side; as in the authors' code, those after
     the first have unit length there, and the slope of the LeakyReLU is 0.2.
+    That code has biases, and a LeakyReLU around each of the two sums, which
+    the paper has not.
 
     Args:
         num_users (int): The number of users :math:`U`.

@@ -29,7 +29,9 @@ class SGL(ContrastiveLightGCN):
         {\sum_c \exp(\cos(\mathbf{e}'_v, \mathbf{e}''_c) / \tau)},
 
     with the nodes of the batch as in the RLMRec benchmark. Edges that stay
-    keep their weight.
+    keep their weight. (Where it drops nodes, the benchmark's code leaves out
+    their input embeddings and keeps their edges; here, as in the paper, they
+    have no edges.)
 
     Args:
         num_users (int): The number of users :math:`U`.

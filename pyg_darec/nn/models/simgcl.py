@@ -28,6 +28,10 @@ class SimGCL(ContrastiveLightGCN):
     contrasted as in :class:`SGL`, for the users and the positive items of
     the batch.
 
+    This is the form of the RLMRec benchmark. The authors' code takes the mean
+    of the layers after the first in scores and in views, and candidates of
+    the batch alone.
+
     Args:
         num_users (int): The number of users :math:`U`.
         num_items (int): The number of items :math:`I`.

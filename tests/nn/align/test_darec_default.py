@@ -12,13 +12,19 @@ from conformance.canonical import formula
 from conformance.graphs import RATES, random_batch, random_data, telling_data
 from conformance.recommender import RecommenderConformance
 from torch.nn import Module
+from torch.nn.utils.parametrize import register_parametrization
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import LightGCN as PyGLightGCN
 
 from pyg_darec import fit
 from pyg_darec.as_graph import as_graph
 from pyg_darec.graph import BipartiteGraph
-from pyg_darec.nn.align import DaRecAlign, RLMRecConAlign, injection
+from pyg_darec.nn.align import (
+    DaRecAlign,
+    RLMRecConAlign,
+    RLMRecGenAlign,
+    injection,
+)
 from pyg_darec.nn.functional import blocks, uniformity
 from pyg_darec.nn.models import (
     DCCF,
@@ -644,3 +650,43 @@ def test_profiles_of_any_length(scale: float) -> None:
         outputs.append((user, item, new))
     for got, expected in zip(outputs[1], outputs[0], strict=True):
         assert torch.equal(got, expected)
+
+
+class Doubled(Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * x
+
+    def right_inverse(self, y: torch.Tensor) -> torch.Tensor:
+        return y / 2
+
+
+def doubled(data: HeteroData) -> LightGCN:
+    torch.manual_seed(0)
+    model = LightGCN.from_data(data, 8, edge_dropout=0.0)
+    for table in (model.user_embedding, model.item_embedding):
+        register_parametrization(table, 'weight', Doubled())
+    return model
+
+
+def test_parametrized_tables() -> None:
+    """What is computed of a parameter cannot be replaced: profiles are added
+    to the output.
+    """
+    data = telling_data()
+    model = DaRecAlign(doubled(data), 12)
+    model(data)
+    assert model.injection.is_at_input is False
+    loss, _ = model.loss(data, random_batch(data))
+    loss.backward()
+    assert all(p.grad is not None for p in model.parameters())
+    with pytest.raises(TypeError, match='masks input embeddings'):
+        RLMRecGenAlign(doubled(data), 12)
+
+
+def test_tables_that_are_parametrized_later() -> None:
+    data = telling_data()
+    model = DaRecAlign(LightGCN.from_data(data, 8), 12)
+    model(data)
+    register_parametrization(model.model.user_embedding, 'weight', Doubled())
+    with pytest.raises(ValueError, match='would be in its output'):
+        model.loss(data, random_batch(data))
