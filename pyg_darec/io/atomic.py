@@ -1,10 +1,15 @@
 """Files that are either all there or not there at all."""
 
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+# No file is so long in writing, in seconds.
+_STALE = 86_400
 
 
 @contextmanager
@@ -24,7 +29,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             save_file(state_dict, tmp)
 
     A process that is killed inside the block can leave a hidden file
-    ``.<name>.<random>.tmp<suffix>`` behind, which is safe to delete.
+    ``.<name>.<random>.tmp<suffix>`` behind, which is safe to delete; the next
+    writing of the file does so once it is a day old.
 
     Args:
         path (str or os.PathLike): The file to write. Its folder is made if
@@ -40,7 +46,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         file.replace()
     finally:
         file.discard()
-    file.flush_folder()
+    flush_folder(file.target.parent)
 
 
 class PendingFile:
@@ -59,8 +65,9 @@ class PendingFile:
         self.target = Path(os.path.realpath(path))
         self.target.parent.mkdir(parents=True, exist_ok=True)
         # Ends in the suffix of the target: 'numpy.save' would append its own.
-        random = f'{secrets.token_hex(4)}.tmp{self.target.suffix}'
-        self.tmp = self.target.with_name(f'.{self.target.name}.{random}')
+        start, end = f'.{self.target.name}.', f'.tmp{self.target.suffix}'
+        self._remove_stale(start, end)
+        self.tmp = self.target.with_name(start + secrets.token_hex(4) + end)
         self._mode = _mode(self.target, self.tmp)
 
     def flush(self) -> None:
@@ -87,15 +94,26 @@ class PendingFile:
         with suppress(OSError):
             self.tmp.unlink()
 
-    def flush_folder(self) -> None:
-        r"""Lets a power cut not undo the renaming, as far as a system and its
-        file system can do that.
-        """
-        with suppress(OSError):
-            _fsync(self.target.parent, os.O_RDONLY)
+    def _remove_stale(self, start: str, end: str) -> None:
+        """What processes that were killed have left."""
+        pattern = f'{re.escape(start)}[0-9a-f]{{8}}{re.escape(end)}'
+        with suppress(OSError), os.scandir(self.target.parent) as entries:
+            for entry in entries:
+                if re.fullmatch(pattern, entry.name):
+                    age = time.time() - entry.stat().st_mtime
+                    if age > _STALE:
+                        os.unlink(entry)
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}('{self.target}')"
+
+
+def flush_folder(folder: Path) -> None:
+    r"""Lets a power cut not undo what was renamed, as far as a system and its
+    file system can do that.
+    """
+    with suppress(OSError):
+        _fsync(folder, os.O_RDONLY)
 
 
 def _mode(target: Path, tmp: Path) -> int:

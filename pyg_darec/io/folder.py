@@ -8,10 +8,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pyg_darec.io.atomic import PendingFile, atomic_write
+from pyg_darec.io.atomic import PendingFile, atomic_write, flush_folder
 from pyg_darec.io.json_lines import write_lines
 
 MANIFEST = 'manifest.json'
+# What files are to take their places, once all of them are there.
+_NEXT = '.next.json'
 
 
 class FolderWriter:
@@ -47,9 +49,10 @@ class FolderWriter:
         except TypeError as e:
             raise TypeError(f"'{name}': {e}") from None
 
-    def flush(self, format: str) -> None:
+    def commit(self, format: str) -> None:
         r"""Gets all files to the disk, under their temporary names, with the
-        manifest after them.
+        manifest after them, and then a list of them: from then on, they are
+        what the folder holds.
         """
         files = {name: _state(path) for name, path in self.written.items()}
         content = {'format': format, **self.content, 'files': files}
@@ -58,15 +61,16 @@ class FolderWriter:
         _dump_manifest(manifest.tmp, content)
         for file in self._pending:
             file.flush()
-
-    def replace(self) -> None:
-        r"""Lets all files take their places, the manifest last. Nothing slow
-        is in between that could be interrupted.
-        """
-        for file in self._pending:
-            file.replace()
-        for file in self._pending:
-            file.flush_folder()
+        names = [*self.written, MANIFEST]
+        pairs = zip(names, self._pending, strict=True)
+        earlier = _load_manifest(self.folder / MANIFEST).get('files', {})
+        changes = {
+            'format': format,
+            'moves': {name: file.tmp.name for name, file in pairs},
+            'removes': sorted(earlier.keys() - set(names)),
+        }
+        with atomic_write(self.folder / _NEXT) as tmp:
+            _dump_manifest(tmp, changes)
 
     def discard(self) -> None:
         r"""Removes all that has not taken its place."""
@@ -81,8 +85,8 @@ def write_folder(
     r"""Writes or replaces the files of a folder. They are written under
     temporary names and take their places when the block ends without an
     error, the manifest last; until then an earlier version stays as it was.
-    A kill in the moment of replacement leaves files that the manifest does
-    not describe, which :func:`read_folder` refuses.
+    What a kill cuts off in the moment of replacement is ended by whoever
+    reads or writes the folder next.
 
     Args:
         path (str or os.PathLike): The folder, new, empty or of the same
@@ -95,31 +99,57 @@ def write_folder(
     """
     folder = Path(path)
     check_folder(folder, format)
-    writer, state = FolderWriter(folder), 'any earlier version is as it was'
+    state = 'any earlier version is as it was'
     try:
+        _finish(folder)
+        writer = FolderWriter(folder)
         # Says whose folder it is, should the first writing be cut off.
         if first := not (folder / MANIFEST).exists():
             _write_manifest(folder / MANIFEST, {'format': format})
-        earlier = _load_manifest(folder / MANIFEST).get('files', {})
         try:
             yield writer
-            writer.flush(format)
-            state = 'may be of two versions'
-            writer.replace()
+            writer.commit(format)
         except BaseException:
+            if (folder / _NEXT).exists():
+                raise  # in the moment after, and it will be finished
             writer.discard()
             if first and _visible(folder) == [MANIFEST]:
                 (folder / MANIFEST).unlink()
                 with suppress(OSError):
                     folder.rmdir()  # others may have files in it by now
             raise
-        for name in set(earlier) - set(writer.written):
-            (folder / Path(name).name).unlink(missing_ok=True)
+        state = (
+            'the new version, which is complete, takes its place when it is '
+            'next read'
+        )
+        _finish(folder)
     except OSError as e:
         raise OSError(
-            f"'{folder}' could not be written and {state}; free some space or "
+            f"'{folder}' could not be written, and {state}; free some space or "
             f'choose another folder (got {e})'
         ) from e
+
+
+def _finish(folder: Path) -> None:
+    """Lets what was committed take its place. Nothing slow is in between that
+    could be interrupted, and another process may do the same.
+    """
+    path = folder / _NEXT
+    if not path.is_file():
+        return
+    changes = _load_manifest(path)
+    targets = []
+    for name, tmp in changes['moves'].items():
+        # No list, not even a forged one, reaches outside.
+        target = Path(os.path.realpath(folder / Path(name).name))
+        with suppress(FileNotFoundError):  # it has its place already
+            os.replace(target.with_name(Path(tmp).name), target)
+        targets.append(target)
+    for parent in {target.parent for target in targets}:
+        flush_folder(parent)
+    for name in changes['removes']:
+        (folder / Path(name).name).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
 
 
 def read_folder(path: str | os.PathLike[str], format: str) -> dict[str, Any]:
@@ -129,6 +159,8 @@ def read_folder(path: str | os.PathLike[str], format: str) -> dict[str, Any]:
         FileNotFoundError: If there is no such folder.
         ValueError: If the folder is of another format or was not finished,
             or a file is missing or damaged; names the file.
+        OSError: If its writing was cut off in the last moment and cannot be
+            ended, in a folder that cannot be written.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -136,6 +168,14 @@ def read_folder(path: str | os.PathLike[str], format: str) -> dict[str, Any]:
             f"There is no folder '{folder}'; check the path (got "
             f"'{Path.cwd()}' as the current folder)"
         )
+    try:
+        _finish(folder)
+    except OSError as e:
+        raise OSError(
+            f"The last writing of '{folder}' was cut off when it was all but "
+            'done; read it once where it can be written, which ends it '
+            f'(got {e})'
+        ) from e
     manifest = _load_manifest(folder / MANIFEST)
     _check_format(folder, manifest, format)
     if 'files' not in manifest:

@@ -93,7 +93,8 @@ class SplitInteractions(BaseTransform):
         ValueError: If an argument is out of range, there is nothing to train
             on, the relation is split already, profiles were made from it or
             its reverse is stored, which would show the held-out pairs, or
-            either of these as a sparse matrix, or a time is needed that is missing or not finite.
+            either of these as a sparse matrix, or a time is needed that is
+            missing or not finite.
     """
 
     def __init__(

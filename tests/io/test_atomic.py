@@ -140,3 +140,19 @@ def test_permissions(tmp_path):
         with atomic_write(path) as tmp:
             tmp.touch(0o600)
         assert path.stat().st_mode == mode
+
+
+def test_what_killed_processes_left_is_removed_when_it_is_old(tmp_path):
+    path = tmp_path / 'file.txt'
+    names = ['.file.txt.0123abcd.tmp.txt', '.file.txt.0123abce.tmp.txt']
+    others = ['.file.txt.0123abcd.tmp.npy', '.other.txt.0123abcd.tmp.txt']
+    for name in names + others:
+        (tmp_path / name).touch()
+    days_ago = time.time() - 3 * 86_400
+    for name in [names[0], *others]:
+        os.utime(tmp_path / name, (days_ago, days_ago))
+    with atomic_write(path) as tmp:
+        tmp.write_text('a')
+    assert sorted(os.listdir(tmp_path)) == sorted(
+        ['file.txt', names[1], *others]
+    )

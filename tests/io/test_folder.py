@@ -64,7 +64,7 @@ def test_full_disk(tmp_path):
             writer.add('y.txt').symlink_to('/dev/full')
             (writer.written['y.txt']).write_text('a' * 10_000)
 
-    match = 'could not be written and any earlier version is as it was.*space'
+    match = 'could not be written, and any earlier version is as it was.*space'
     with pytest.raises(OSError, match=match):
         fill()
     assert everything(tmp_path) == before
@@ -107,7 +107,9 @@ def test_nothing_is_flushed_between_replacements(tmp_path, monkeypatch):
             os, name, lambda *a, n=name, f=real: calls.append(n) or f(*a)
         )
     write(tmp_path, 'new')
-    assert calls[:6] == ['fsync'] * 3 + ['replace'] * 3
+    # The files, the list of them, and each in its place.
+    flushed = ['fsync'] * 3 + ['fsync', 'replace', 'fsync']
+    assert calls == [*flushed, *['replace'] * 3, 'fsync']
 
 
 def test_failure_in_the_middle_of_the_replacement(tmp_path, monkeypatch):
@@ -120,12 +122,41 @@ def test_failure_in_the_middle_of_the_replacement(tmp_path, monkeypatch):
         real(source, target)
 
     monkeypatch.setattr(os, 'replace', replace)
-    with pytest.raises(OSError, match=r'may be of two versions.*in use'):
+    with pytest.raises(OSError, match=r'new version.* next read.*in use'):
+        write(tmp_path, 'new')
+    with pytest.raises(OSError, match=r'cut off.*which ends it.*in use'):
+        read_folder(tmp_path, 'test.1')
+    monkeypatch.undo()
+    assert read_folder(tmp_path, 'test.1')['note'] == 'new'
+    assert sorted(everything(tmp_path)) == [MANIFEST, 'x.txt', 'y.txt']
+
+
+def test_interrupted_in_the_moment_of_the_commit(tmp_path, monkeypatch):
+    write(tmp_path, names=('x.txt', 'old.txt'))
+    real = os.replace
+
+    def replace(source, target):
+        real(source, target)
+        if target.name == '.next.json':
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, 'replace', replace)
+    with pytest.raises(KeyboardInterrupt):
         write(tmp_path, 'new')
     monkeypatch.undo()
-    with pytest.raises(ValueError, match=r"x\.txt' is .* of another writing"):
-        read_folder(tmp_path, 'test.1')
+    assert read_folder(tmp_path, 'test.1')['note'] == 'new'
     assert sorted(everything(tmp_path)) == [MANIFEST, 'x.txt', 'y.txt']
+
+
+def test_forged_list_of_files(tmp_path):
+    write(tmp_path / 'folder')
+    outside = tmp_path / 'outside.txt'
+    outside.touch()
+    changes = {'moves': {'../outside.txt': 'x.txt'}, 'removes': ['../y.txt']}
+    (tmp_path / 'folder/.next.json').write_text(json.dumps(changes))
+    with pytest.raises(ValueError, match=r'x\.txt'):
+        read_folder(tmp_path / 'folder', 'test.1')
+    assert outside.read_text() == ''
 
 
 def test_read_only_folder(tmp_path, monkeypatch):
@@ -140,20 +171,24 @@ def test_read_only_folder(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs POSIX processes')
 @pytest.mark.parametrize('is_first', [True, False])
-@pytest.mark.parametrize('stage', range(3))
+@pytest.mark.parametrize('stage', range(4))
 def test_killed_at_any_time(stage, is_first, tmp_path):
     if not is_first:
         write(tmp_path, 'earlier')
     if (child := os.fork()) == 0:
         write_and_die(tmp_path, stage)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
-    if is_first or stage > 0:  # in the middle of the replacement
-        with pytest.raises(ValueError, match=r'cut off|is missing|of another'):
+    if stage > 0:  # all that it needs is there
+        assert read_folder(tmp_path, 'test.1')['note'] == 'aaa'
+    elif is_first:
+        with pytest.raises(ValueError, match='cut off'):
             read_folder(tmp_path, 'test.1')
     else:
         assert read_folder(tmp_path, 'test.1')['note'] == 'ear'
-    write(tmp_path)  # the same call again needs no cleaning up
-    assert read_folder(tmp_path, 'test.1')['note'] == 'aaa'
+    write(tmp_path, 'bbb')  # the same call again needs no cleaning up
+    assert read_folder(tmp_path, 'test.1')['note'] == 'bbb'
+    if stage > 0:
+        assert sorted(everything(tmp_path)) == [MANIFEST, 'x.txt', 'y.txt']
 
 
 def write_and_die(folder, stage):

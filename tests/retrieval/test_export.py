@@ -213,7 +213,7 @@ def test_full_disk(name, tmp_path, monkeypatch):
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     real = FolderWriter.add
     monkeypatch.setattr(FolderWriter, 'add', add)
-    with pytest.raises(OSError, match='could not be written and any earlier'):
+    with pytest.raises(OSError, match='could not be written, and any earlier'):
         export(
             *random(3000),
             tmp_path,
