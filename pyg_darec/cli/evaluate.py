@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -32,5 +33,8 @@ def evaluate(
         num_items = graph['item'].num_nodes
         ks = [k for k in KS if k <= num_items] or [num_items]
     metrics = compute_metrics(model, graph, split, tuple(ks))
+    try:
+        record_metrics(run, {split: metrics})
+    except OSError as e:  # of somebody else's run
+        warnings.warn(f"'{run}' cannot be written and keeps no metrics ({e})")
     say(*(f'{key:<14}{value:.4f}' for key, value in metrics.items()))
-    record_metrics(run, {split: metrics})

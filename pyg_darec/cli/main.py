@@ -1,10 +1,13 @@
 """What the command line does with arguments and with errors."""
 
+import io
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
+
+from tqdm import tqdm
 
 from pyg_darec.cli.parser import COMMANDS, parse
 from pyg_darec.profiles.clean_text import clean_text
@@ -33,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 after an error that is explained in one line, 130
         after Ctrl-C. Wrong usage exits with 2.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Not every console has every letter that a name may have.
+        sys.stdout.reconfigure(errors='backslashreplace')
     name, debug, arguments = parse(sys.argv[1:] if argv is None else argv)
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning  # type: ignore[assignment]
@@ -63,4 +69,5 @@ def _show_warning(message: Any, *_: Any) -> None:
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(f'pyg-darec: {text}\n')
+    # On a line of its own, where there is a progress bar.
+    tqdm.write(f'pyg-darec: {text}', file=sys.stderr)

@@ -145,6 +145,8 @@ def _make_command(name: str) -> ArgumentParser:
             # Not required here: it may be in the file of '--config'.
             flag = key
             options |= {'nargs': '?', 'default': _UNSET}
+            if parameter.default is not parameter.empty:
+                options['metavar'] = f'[{key}]'
         elif parameter.default is False:
             options = {'help': texts.get(key), 'action': 'store_true'}
         else:

@@ -1,5 +1,7 @@
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from pyg_darec.cli.naming_sep import naming_sep
 from pyg_darec.cli.output import say
@@ -82,6 +84,7 @@ def prepare(
         key, items_sep = item_id or item, items_sep or sep
         with naming_sep('--items-sep'):
             attach_texts(graph, items, key, name, text, missing, items_sep)
+        _tell_missing(graph['item'].text, graph['item'].id, missing)
     three = tuple(ratios)
     graph = SplitInteractions(split, three, seed)(graph)  # type: ignore[arg-type]
     # A run of 'encode' would put back the graph that it began with.
@@ -96,3 +99,15 @@ def prepare(
             'or remove it'
         )
     say(f'{data}: {BipartiteGraph.from_data(graph)}')
+
+
+def _tell_missing(
+    texts: Sequence[str], ids: Sequence[Any], missing: str | None
+) -> None:
+    """Ids of two tables that are written in two ways look like that, too."""
+    lacking = [n for n, text in enumerate(texts) if text == missing]
+    if lacking:
+        say(
+            f'{len(lacking)} of {len(texts)} items have no text in the table, '
+            f'the first of them {ids[lacking[0]]!r}'
+        )

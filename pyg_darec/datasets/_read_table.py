@@ -127,6 +127,8 @@ def _read_file(
             table, is_one_line = _read_chunks(
                 path, names, numbers, columns, options
             )
+    except PermissionError:
+        raise
     except (
         ValueError,
         pd.errors.ParserWarning,
@@ -140,8 +142,8 @@ def _read_file(
     ) as e:
         raise ValueError(
             f"'{path}' is not a table in UTF-8 with one header line and the "
-            f'separator {sep!r}; pass the right one, or read it with pandas '
-            f'and pass the DataFrame (got {e})'
+            f'separator {sep!r}; pass the right one, save it in UTF-8, or '
+            f'read it with pandas and pass the DataFrame (got {e})'
         ) from e
     for column in ids:
         if names.count(column) == 1:

@@ -59,6 +59,14 @@ def to_ids(values: Any, name: str) -> Any:
         return pd.Series(values.array)
     if pd.api.types.is_float_dtype(values):
         number = values.astype('float64')  # Arrow's own know no remainder
+        large = np.flatnonzero(number.abs() >= 2**53)
+        if large.size:
+            raise ValueError(
+                f'{name} holds whole numbers that floating-point numbers '
+                'cannot tell apart; read them as texts, or as integers that '
+                "may be missing, dtype 'Int64' (got "
+                f'{number.iloc[large[0]]:.0f} in row {large[0]})'
+            )
         # What pandas makes of integers that had missing ones among them.
         values = number.map(int) if (number % 1 == 0).all() else number
     ids = [
@@ -251,7 +259,8 @@ def to_seconds(values: Any, name: str) -> Any:
     if times.isna().any():
         # A table that was read as texts has texts of seconds.
         numbers = pd.to_numeric(values, errors='coerce')
-        if numbers.notna().all():
+        is_month = values.map(str).str.fullmatch(r'\s*\d{1,2}\.\d{4}\s*')
+        if numbers.notna().all() and not is_month.all():
             return to_seconds(numbers, name)
     bad = np.flatnonzero(times.isna())
     if bad.size:

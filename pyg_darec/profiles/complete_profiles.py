@@ -48,7 +48,8 @@ def complete_profiles(
     Args:
         data (HeteroData): The split data, with a :obj:`text` for each item,
             :obj:`''` for no profile, and, if items have names, their
-            :obj:`name`; see :func:`~pyg_darec.datasets.attach_texts`.
+            :obj:`name`, which counts for none where it is the id; see
+            :func:`~pyg_darec.datasets.attach_texts`.
         stores (dict, optional): By node type, the store of generated profiles
             or its file. (default: :obj:`None`)
         max_items (int, optional): The most items that the text of a user
@@ -79,8 +80,11 @@ def complete_profiles(
     texts = _values(data, item, attr, num_items)
     names = texts
     if 'name' in data[item]:
-        pair = zip(_values(data, item, 'name', num_items), texts, strict=True)
-        names = [name or text for name, text in pair]
+        given = _values(data, item, 'name', num_items)
+        # An item without a name is called by its id, which says nothing.
+        is_id = map(str.__eq__, given, map(str, pairs.item_ids))
+        rows = zip(given, is_id, texts, strict=True)
+        names = [text if none else name or text for name, none, text in rows]
     profiles = {item: texts, user: [''] * num_users}
     node = data[user]
     is_current = node.get(PROFILE_SPLIT, pairs.split) == pairs.split
@@ -99,7 +103,7 @@ def complete_profiles(
         pair = zip(
             generated[node_type].profile, profiles[node_type], strict=True
         )
-        profiles[node_type] = [written or own for written, own in pair]
+        profiles[node_type] = [made or own for made, own in pair]
     lacking = [
         row
         for row, value in enumerate(data[item][attr])

@@ -46,18 +46,19 @@ def find_nodes(
     """
     if isinstance(ids, str):  # its letters may be ids
         raise ValueError(f"'ids' needs to be a list of ids (got {ids!r})")
+    values = ids.tolist() if isinstance(ids, Tensor) else list(ids)
     known = node_ids(data, kind)
-    written, out = WrittenIds(known), []
-    for value in ids.tolist() if isinstance(ids, Tensor) else ids:
-        found = written.places(value)
-        if len(found) != 1:
-            what = f'is the id of {len(found)} {kind}s' if found else 'is none'
-            raise ValueError(
-                f"'ids' needs to name one {kind} of the data each; one {what} "
-                f'(got {value!r} for ids like {list(known[:3])})'
-            )
-        out.append(found[0])
-    return torch.tensor(out, dtype=torch.long)
+    places = list(map(WrittenIds(known).places, values))
+    bad = [n for n, found in enumerate(places) if len(found) != 1]
+    if bad:
+        first = places[bad[0]]
+        what = f'is the id of {len(first)} {kind}s' if first else 'is none'
+        raise ValueError(
+            f"'ids' needs to name one {kind} of the data each; {len(bad)} of "
+            f'{len(values)} do not, and the first of these {what} (got '
+            f'{values[bad[0]]!r} for ids like {list(known[:3])})'
+        )
+    return torch.tensor([found[0] for found in places], dtype=torch.long)
 
 
 def node_ids(data: HeteroData | BipartiteGraph, kind: Kind) -> Sequence[Any]:

@@ -1,5 +1,8 @@
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,5 +98,21 @@ def test_metrics_that_cannot_be_kept(
         raise OSError(30, 'Read-only file system')
 
     monkeypatch.setattr('pyg_darec.cli.evaluate.record_metrics', refuse)
-    assert main(['evaluate', str(folder), '--ks', '5']) == 1
-    assert 'Recall@5' in capsys.readouterr().out
+    run('evaluate', str(folder), '--ks', '5')
+    out, err = capsys.readouterr()
+    assert 'Recall@5' in out
+    assert 'keeps no metrics' in err
+
+
+def test_metrics_are_kept_whoever_reads_the_output(
+    trained: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / 'run'
+    shutil.copytree(trained / 'runs/shop', folder)
+    command = [sys.executable, '-m', 'pyg_darec', 'evaluate', str(folder)]
+    reader, writer = os.pipe()
+    os.close(reader)
+    subprocess.run([*command, '--ks', '7'], stdout=writer, check=True)
+    os.close(writer)
+    content = json.loads((folder / 'metrics.json').read_text())
+    assert 'Recall@7' in content['test']

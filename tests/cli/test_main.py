@@ -75,6 +75,17 @@ def test_warnings_are_one_line(shop: Path, capsys) -> None:
     assert err.count('\n') == 1
 
 
+def test_names_that_a_console_has_no_letters_for(shop: Path) -> None:
+    command = [*PREPARE[:2], 'lädchen', *PREPARE[3:]]
+    done = subprocess.run(
+        [sys.executable, '-m', 'pyg_darec', *command],
+        env={**os.environ, 'PYTHONIOENCODING': 'ascii'},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert done.stdout.startswith(b'l\\xe4dchen: BipartiteGraph(')
+
+
 def test_as_a_process(shop: Path) -> None:
     """What only a process shows: exit codes, streams, Ctrl-C, a closed pipe."""
 

@@ -20,6 +20,16 @@ def test_prepare(shop: Path, capsys) -> None:
     assert capsys.readouterr().out.startswith('shop: BipartiteGraph(')
 
 
+def test_items_without_a_text_are_told(shop: Path, capsys) -> None:
+    path = Path('products.csv')
+    path.write_text('\n'.join(path.read_text('utf-8').splitlines()[:-2]))
+    run(*PREPARE, '--missing', '')
+    assert (
+        "2 of 36 items have no text in the table, the first of them 'P34'"
+        in (capsys.readouterr().out)
+    )
+
+
 def test_without_texts(shop: Path) -> None:
     run('prepare', 'orders.csv', 'shop', '--user', 'customer', '--item=product')
     assert 'text' not in load_data('shop')['item']

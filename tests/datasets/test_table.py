@@ -496,3 +496,30 @@ def test_words_that_are_the_time_of_reading(word):
     table = FRAME.assign(time=['2024-01-01', word, *['2024-01-02'] * 3])
     with pytest.raises(ValueError, match=rf"'time'.*{word}.*row 1"):
         from_table(table, time='time')
+
+
+def test_ids_that_floating_point_numbers_cannot_tell_apart():
+    items = pd.Series([1780000000000000001, 1780000000000000002, None])
+    frame = pd.DataFrame({'user': [1, 2, 3], 'item': items}).dropna()
+    with pytest.raises(ValueError, match=r"'item'.*'Int64'.*in row 0"):
+        from_table(frame)
+    frame['item'] = pd.array([1780000000000000001, 1780000000000000002])
+    assert len(from_table(frame)['item'].id) == 2
+
+
+def test_months_are_no_seconds():
+    times = ['12.2023', '11.2024']
+    frame = pd.DataFrame({'user': [1, 1], 'item': [1, 2], 'time': times})
+    with pytest.raises(ValueError, match=r"YYYY-MM-DD \(got '12.2023'"):
+        from_table(frame, time='time')
+
+
+def test_a_table_that_may_not_be_read(tmp_path, monkeypatch):
+    # Permissions do not hold back a test that runs as root.
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, 'Permission denied', 'x.csv')
+
+    (tmp_path / 'x.csv').write_text('user,item\n1,2\n')
+    monkeypatch.setattr(pd, 'read_csv', refuse)
+    with pytest.raises(PermissionError, match=r'x\.csv'):
+        from_table(tmp_path / 'x.csv')

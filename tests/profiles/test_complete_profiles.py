@@ -109,6 +109,16 @@ def test_names():
             complete_profiles(data)
 
 
+def test_a_name_that_is_the_id_is_none():
+    """As of items that a table of names does not have."""
+    data = make_data()
+    data['item'].id = ['007', '008', '009']
+    data['item'].name = ['007', '008', 'saw']
+    data['item'].text = ['', 'A lamp.', 'A saw.']
+    complete_profiles(data)
+    assert data['user'].profile == ['A lamp.', 'A lamp.', '']
+
+
 def unsplit_data():
     data = make_data()
     del data['user', 'rates', 'item'].test_edge_label_index

@@ -58,7 +58,7 @@ def test_every_node_finds_itself(ids: list[str | int]) -> None:
 
 @pytest.mark.parametrize('value', ['9', 9, True, 1.0, None, '', [7]])
 def test_unknown_id(value: object) -> None:
-    match = r"one user of the data.*one is none \(got .* like \[7, 'seven'"
+    match = r"one user of the data.*is none \(got .* like \[7, 'seven'"
     with pytest.raises(ValueError, match=match):
         find_nodes(shop(), ['8', value])
 
