@@ -105,8 +105,8 @@ def evaluate_per_user(
     chunk_size: int | None = None,
     progress: bool = False,
 ) -> Evaluation:
-    r"""Like :func:`evaluate`, but keeps the values of every user, on the
-    CPU.
+    r"""Like :func:`evaluate`, with the same arguments and errors, but keeps
+    the values of every user, on the CPU.
     """
     user, item = compute_embeddings(model, data)
     return evaluate_embeddings(

@@ -31,7 +31,8 @@ def similar_items(
     k: int = 10,
 ) -> Similar:
     r"""The :obj:`k` items whose embeddings have the highest cosine with that
-    of each item; :func:`similar` for items.
+    of each item: :func:`similar` for items, with :obj:`items` in place of
+    :obj:`nodes`.
     """
     if items is not None:  # errors name this argument
         items = as_index(items, as_graph(data).num_items, 'items', 'item')

@@ -216,6 +216,12 @@ def as_recommender(model: Module, embed: Embed | None = None) -> Recommender:
     loss and its terms, is trained with the :obj:`objective` of what is
     returned here, BPR by default.
 
+    Args:
+        model (torch.nn.Module): The model.
+        embed (callable, optional): A function of the model and the data that
+            returns embeddings of users :math:`(U, d)` and of items
+            :math:`(I, d)`. (default: :obj:`None`)
+
     Raises:
         TypeError: If :obj:`model` is none of these.
     """
