@@ -8,11 +8,11 @@ from torch.nn.init import eye_
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from pyg_darec.graph import KINDS, BipartiteGraph
+from pyg_darec.nn.align.neighbor_matrix import neighbor_matrix
 from pyg_darec.nn.align.prepared import Prepared, Profiles
 from pyg_darec.nn.align.profile_scale import Response, profile_scale
 from pyg_darec.nn.align.profile_space import ProfileSpace
-from pyg_darec.nn.functional import nearest_neighbors, normalize
-from pyg_darec.sparse import CSR, Matrix, SymmetricProduct
+from pyg_darec.sparse import SymmetricProduct
 
 # The multiple of the identity that W starts as. Less trains slower, more
 # leaves less to the embeddings of the model.
@@ -271,34 +271,9 @@ class ProfileInjection(LazyModuleMixin, Module):
         ):
             near = None
             if weight > 0 and self.num_neighbors > 0:
-                near = _neighbors(x, self.num_neighbors, weight)
+                near = neighbor_matrix(x, self.num_neighbors, weight)
             # The intercept of a regression, which centred profiles need.
             constant = reduced.new_full((reduced.size(0), 1), _CONSTANT)
             added = torch.cat([constant, share * reduced], dim=1)
             out[kind] = Profiles(length * added, near)
         return out
-
-
-def _neighbors(x: Tensor, k: int, weight: float) -> Matrix:
-    """The identity and :obj:`weight` times the similarities of neighbours,
-    with rows and columns scaled as in a graph convolution: symmetric.
-    """
-    num, x = x.size(0), normalize(x)
-    node = torch.arange(num, device=x.device)
-    col, value = nearest_neighbors(x, k)
-    # Opposite profiles are no neighbours, and missing ones of nobody.
-    near = value > 0
-    row = node.unsqueeze(1).expand_as(col)[near]
-    col, value = col[near], value[near]
-    # A pair that found each other is the same pair twice.
-    key = torch.cat([row * num + col, col * num + row])
-    key, place = key.unique(return_inverse=True)
-    value = value.new_zeros(key.numel()).scatter_(0, place, value.repeat(2))
-    row, col = key // max(num, 1), key % max(num, 1)
-    total = value.new_zeros(num).index_add_(0, row, value)
-    value = weight * value * (total[row] * total[col]).rsqrt()
-    row, col = torch.cat([node, row]), torch.cat([node, col])
-    value = torch.cat([torch.ones_like(node, dtype=value.dtype), value])
-    order = torch.argsort(row * num + col)
-    csr = CSR.from_edges(row[order], col[order], (num, num), is_sorted=True)
-    return csr.weighted(value[order])
