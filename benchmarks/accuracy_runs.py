@@ -3,6 +3,7 @@ each, in which one that was killed continues and one that is done is read.
 """
 
 import argparse
+import hashlib
 import inspect
 import json
 import sys
@@ -20,7 +21,7 @@ from timing import machine
 from torch import Tensor, nn
 from torch_geometric.nn import LightGCN as PyGLightGCN
 
-from pyg_darec import DaRecAlign, fit
+from pyg_darec import DaRecAlign, __version__, fit
 from pyg_darec.graph import BipartiteGraph
 from pyg_darec.io import atomic_write
 from pyg_darec.metrics import evaluate_per_user
@@ -238,14 +239,27 @@ def train(
 
 
 @lru_cache(maxsize=1)  # not once a run; no more graphs are held than needed
-def _hash(graph: BipartiteGraph) -> str:
-    return fingerprint(graph)
+def hash_data(graph: BipartiteGraph) -> str:
+    """Of what is trained, validated and tested on."""
+    digest = hashlib.sha256(fingerprint(graph).encode())
+    if 'test' in graph.edge_label_index:
+        tested = graph.edge_label_index['test'].unique(dim=1)
+        digest.update(tested.cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def record(run: Run, graph: BipartiteGraph) -> dict[str, Any]:
     """All that its outcome depends on."""
-    patience = METHODS[run.method].patience
-    return asdict(run) | {'patience': patience, 'data': _hash(graph)}
+    method = METHODS[run.method]
+    make = FOREIGN.get(run.backbone) or resolve(run.backbone)
+    defaults = [inspect.signature(f) for f in (make, method.cls) if f]
+    return asdict(run) | {
+        'patience': method.patience,
+        'method_options': method.options,
+        'defaults': [str(signature) for signature in defaults],
+        'version': __version__,
+        'data': hash_data(graph),
+    }
 
 
 def perform(

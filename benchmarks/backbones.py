@@ -18,16 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accuracy_runs import begin, check_settings, write_json
+from accuracy_runs import begin, check_settings, hash_data, write_json
 from timing import machine
 
-from pyg_darec import evaluate, fit
+from pyg_darec import __version__, evaluate, fit
 from pyg_darec.as_graph import as_graph
 from pyg_darec.datasets import AmazonBook, Steam, Yelp
 from pyg_darec.io import atomic_write
 from pyg_darec.nn.resolver import resolve
 from pyg_darec.recipes import load_recipe
-from pyg_darec.train.checkpoint import fingerprint
 
 DATASETS = {'amazon-book': AmazonBook, 'yelp': Yelp, 'steam': Steam}
 BACKBONES = (
@@ -82,7 +81,8 @@ def run(name: str, seed: int, data: Any, args: argparse.Namespace) -> None:
         'options': dict(recipe.options),
         'fit': dict(recipe.fit),
         'precision': args.precision,
-        'data': fingerprint(as_graph(data)),
+        'version': __version__,
+        'data': hash_data(as_graph(data)),
     }
     # Of other seeds as well, before this one has trained for hours.
     for path in sorted(folder.parent.glob(f'{name}-*/result.json')):

@@ -65,6 +65,9 @@ from pyg_darec.nn.functional import (
 NEIGHBORS = (10, 50, 200)
 METRIC = 'Recall@20'
 SHARE = 0.2  # of the nodes, which is held out
+# Of what is left, by which neighbours are chosen: a tenth of all.
+INNER = 1 / 8
+_OWN = 'method', 'seed', 'patience', 'method_options', 'defaults'
 
 
 def random(split: Split, seed: int) -> Tensor:
@@ -106,8 +109,7 @@ def nearest(split: Split, k: int, mean: bool) -> Tensor:
 
 
 def choose_nearest(split: Split, seed: int) -> dict[str, Any]:
-    # An eighth of the four fifths is a tenth of all.
-    inner = hold_out(split.warm, split.kind, 1 / 8, seed)
+    inner = hold_out(split.warm, split.kind, INNER, seed)
     choices = [{'k': k, 'mean': m} for k in NEIGHBORS for m in (False, True)]
     return max(choices, key=lambda c: recall(nearest(inner, **c), inner))
 
@@ -192,7 +194,7 @@ def table(dataset: str, kind: Kind, folder: Path) -> str:
             for path, result in zip(paths, results.values(), strict=True):
                 run = result['run']
                 first = first or run
-                own = {key: run[key] for key in ('method', 'seed')}
+                own = {key: run[key] for key in _OWN if key in run}
                 check_settings(path, run, {**first, **own})
             found[method] = {k: r[METRIC] for k, r in results.items()}
     title = f'{dataset}, cold {kind}s'
@@ -241,12 +243,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--kinds', nargs='+', choices=KINDS, default=KINDS)
     args = parser.parse_args(argv)
     graphs = load_graphs(parser, args)
-    num_cold = {k: int(SHARE * v.num_items) for k, v in graphs.items()}
+    num_warm = {
+        k: v.num_items - int(SHARE * v.num_items) for k, v in graphs.items()
+    }
+    num_cold = {k: int(INNER * num) for k, num in num_warm.items()}
     few = [k for k, num in num_cold.items() if num <= MIN_ITEMS]
     if 'item' in args.kinds and few:
         parser.error(
             f'{METRIC} needs more than {MIN_ITEMS} items that are held out, '
-            f'and a share of {SHARE} of those of {few} is not as many'
+            f'also to choose neighbours by, and those of {few} are not as many'
         )
     texts = []
     for dataset, graph in graphs.items():

@@ -208,12 +208,19 @@ def main() -> None:
         path = args.output / 'points' / f'{key_of(point)}.json'
         if path.exists():
             figures = json.loads(path.read_text())
+            made_on = figures.pop('machine', None)
+            if made_on != machine():
+                raise SystemExit(
+                    f"'{path}' is from another machine; choose another "
+                    f"'--output' (got '{made_on}' and '{machine()}')"
+                )
         else:
             figures = measure(point, args.timeout, args.max_gib)
             # What is missing here may be had with other limits.
             if 'missing' not in figures:
+                kept = {**figures, 'machine': machine()}
                 with atomic_write(path) as part:
-                    part.write_text(json.dumps(figures, indent=1))
+                    part.write_text(json.dumps(kept, indent=1))
         results.append({'axis': axis, 'point': point, 'figures': figures})
 
     lines = [f'{machine()}; {args.threads} threads for every point.', '']

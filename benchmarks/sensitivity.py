@@ -51,7 +51,7 @@ AXES: dict[str, dict[str, list[Any]]] = {
     },
 }
 # What the points of a figure differ in.
-_OWN = 'method', 'seed', 'options', 'patience'
+_OWN = 'method', 'seed', 'options', 'patience', 'method_options', 'defaults'
 SYMBOLS = {'num_clusters': 'K', 'weight': 'λ', 'num_samples': 'N̂'}
 
 Values: TypeAlias = list[float]  # one for each seed
@@ -80,7 +80,7 @@ def finished(folder: Path) -> tuple[Values, Values]:
     first = read(min(others).parent).info['run'] if paths else {}
     for path, result in zip(paths, found, strict=True):
         run = result['run']
-        own = {key: run[key] for key in _OWN}
+        own = {key: run.get(key) for key in _OWN}
         check_settings(path.parent, run, {**first, **own})
     return [r[METRIC] for r in found], [r['validation'] for r in found]
 

@@ -119,12 +119,13 @@ class Benchmark:
                 continue
             ready[label] = child
             self.result['failed'].pop(label, None)
-            self.result['versions'] |= child.versions
+            self.result['versions'][label] = child.versions
         return ready
 
     def fail(self, label: str, why: str) -> None:
         print(f'{label} is left out: {why}', flush=True)
         self.result['failed'][label] = why
+        self.result['contenders'].pop(label, None)  # of an earlier call
 
     def save(self) -> None:
         with atomic_write(self.args.output) as part:
@@ -142,9 +143,12 @@ class Benchmark:
                     self.fail(label, str(error))
                     children.pop(label).close()
                     del figures[label]
+        turns = self.result.setdefault('turns', {})
+        number = max(turns.values(), default=0) + 1
         for label, child in children.items():
             child.close()
             self.result['contenders'][label] = figures[label]
+            turns[label] = number
 
     def take_turn(self, child: Child, figures: Result, turn: int) -> None:
         for do in child.operations:
@@ -221,6 +225,7 @@ def open_result(args: argparse.Namespace, split: Split) -> Result:
         'clusters': min(1000, split.num_users // 4, split.num_items // 4),
         'seed': args.seed,
         'threads': args.threads,
+        'rounds': args.rounds,
         'max_epochs': args.max_epochs,
         'patience': args.patience,
     }
@@ -230,6 +235,12 @@ def open_result(args: argparse.Namespace, split: Split) -> Result:
             raise SystemExit(
                 f"'{args.output}' has other settings; choose another "
                 f"'--output' (got {settings})"
+            )
+        other = result['machine']['processor']
+        if other != machine():
+            raise SystemExit(
+                f"'{args.output}' is from another machine; choose another "
+                f"'--output' (got '{other}' and '{machine()}')"
             )
         return result
     return {
@@ -245,6 +256,7 @@ def open_result(args: argparse.Namespace, split: Split) -> Result:
         'rates': measure_rates(args.threads),
         'versions': {},
         'contenders': {},
+        'turns': {},
         'failed': {},
         'convergence': {},
     }
@@ -275,6 +287,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument('--max-epochs', type=int, default=1000)
     parser.add_argument('--patience', type=int, default=10, help='evaluations')
     args = parser.parse_args()
+    if args.rounds < 1:
+        parser.error(f"'--rounds' needs to be positive (got {args.rounds})")
     if args.max_epochs < EVERY:
         parser.error(
             f"'--max-epochs' needs to be at least {EVERY}, when the first "

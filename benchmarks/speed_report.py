@@ -115,12 +115,13 @@ def contenders_table(result: Result) -> list[str]:
 def ratio(
     result: Result, do: str, slow: str, fast: str, fast_do: str | None = None
 ) -> str | None:
-    """How many times as long one takes, turn by turn."""
+    """How many times as long one takes, turn by turn if they took turns."""
     long = seconds(result, slow, do)
     short = seconds(result, fast, fast_do or do)
     if long is None or short is None:
         return None
-    if len(long) != len(short):
+    turns = result.get('turns', {})
+    if len(long) != len(short) or turns.get(slow) != turns.get(fast):
         return f'{statistics.median(long) / statistics.median(short):.2f} x'
     ratios = [a / b for a, b in zip(long, short, strict=True)]
     return cell(ratios, 1.0, 2) + ' x'
@@ -224,6 +225,12 @@ def report(result: Result) -> str:
     nodes = split['num_users'], split['num_items']
     moved = propagation_bytes(*nodes, edges, dim, layers)
     flops = propagation_flops(edges, dim, layers)
+    # Those of peers are of environments of their own.
+    versions = {
+        package: ', '.join(sorted({v[package] for v in found if package in v}))
+        for found in [list(result['versions'].values())]
+        for package in sorted({name for v in found for name in v})
+    }
     lines = [
         f'{machine["processor"]}; {machine["cores"]} cores, '
         f'{machine["memory_gib"]} GiB, {machine["system"]}, Python '
@@ -236,7 +243,7 @@ def report(result: Result) -> str:
         f'{moved["once"] / 1e6:.1f} MB if each row is read once, '
         f'{moved["gathered"] / 1e6:.1f} MB if one is read for every edge.',
         '',
-        f'Versions: {json_like(result["versions"])}. Settings: '
+        f'Versions: {json_like(versions)}. Settings: '
         f'{json_like(result["settings"])}. Data: {json_like(split)}.',
         '',
         'Medians with quartiles.',

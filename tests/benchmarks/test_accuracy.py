@@ -401,6 +401,47 @@ def test_other_learning_rates_are_refused(tmp_path: Path) -> None:
     assert '| LightGCN | plain | 2 |' in report(tmp_path, ['small'])
 
 
+def test_other_test_pairs_and_defaults_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = as_graph(DATA)
+    other = copy.copy(graph)
+    run = Run('small', 'LightGCN', METHOD, dim=4, epochs=1)
+    perform(run, graph, tmp_path, 'cpu')
+    held_out = other.edge_label_index['test']
+    other.edge_label_index = {
+        **other.edge_label_index,
+        'test': held_out[:, 1:],
+    }
+    with pytest.raises(ValueError, match=r"other settings.*\['data'\]"):
+        perform(run, other, tmp_path, 'cpu')
+    method = accuracy_runs.METHODS[METHOD]
+
+    class Changed(RLMRecConAlign):
+        def __init__(self, model: Any, llm_dim: int, weight: float = 7.0):
+            super().__init__(model, llm_dim, weight=weight)
+
+    changed = {METHOD: method._replace(cls=Changed)}
+    monkeypatch.setattr(
+        accuracy_runs, 'METHODS', {**accuracy_runs.METHODS, **changed}
+    )
+    with pytest.raises(ValueError, match=r"other settings.*\['defaults'\]"):
+        perform(run, graph, tmp_path, 'cpu')
+
+
+def test_best_other_has_seeds_in_common() -> None:
+    runs = made_up({'KAR': 1.2, 'CTRL': 1.05, OURS: 1.3}, num_seeds=5)
+    seeds = runs['LightGCN', 'KAR']
+    runs['LightGCN', 'KAR'] = {7: seeds[0]}
+    (found, _) = contrasts(runs)
+    assert found.other == 'CTRL'
+    assert found.p_value < 0.01
+    runs['LightGCN', 'KAR'] = {0: seeds[0]}
+    assert contrasts(runs)[0].other == 'CTRL'
+    runs['LightGCN', 'KAR'] = {0: seeds[0], 1: seeds[1]}
+    assert contrasts(runs)[0].other == 'KAR'
+
+
 def test_other_users_are_refused(tmp_path: Path) -> None:
     graph = as_graph(DATA)
     for seed in range(2):

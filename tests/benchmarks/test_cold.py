@@ -18,7 +18,7 @@ from cold import (
     table,
 )
 from cold_split import KINDS, Kind, hold_out, recall
-from conformance.graphs import random_data, telling_data
+from conformance.graphs import RATES, random_data, telling_data
 
 from pyg_darec import DaRecAlign
 from pyg_darec.as_graph import as_graph
@@ -199,7 +199,9 @@ def test_runs_and_resumes(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    data = random_data(num_users=90, num_items=120, num_edges=600)
+    data = random_data(num_users=90, num_items=220, num_edges=900)
+    each = torch.arange(90)  # of all users, held out or not
+    data[RATES].val_edge_label_index = torch.stack([each, each])
     monkeypatch.setattr(data_sets, 'OnlineRetail', lambda root: [data])
     words = ['--output', str(tmp_path), '--epochs', '2', '--seeds', '0', '1']
     words += ['--dim', '4']

@@ -15,6 +15,7 @@ from scaling import (
     points_of,
 )
 from scaling_point import needed_mib, random_pairs
+from timing import machine
 
 POINT = {
     'model': 'LightGCN',
@@ -37,10 +38,13 @@ def test_runs_and_resumes(
     point = {**QUICK_MIDDLE, 'model': 'DaRecAlign', 'threads': 1}
     known = tmp_path / 'points' / f'{key_of(point)}.json'
     known.parent.mkdir()
-    known.write_text(json.dumps(figures))
+    known.write_text(json.dumps({**figures, 'machine': 'another'}))
     words = ['--quick', '--output', str(tmp_path), '--threads', '1']
     words += ['--models', 'DaRecAlign', '--axes', 'llm_dim']
     monkeypatch.setattr(sys, 'argv', ['scaling.py', *words])
+    with pytest.raises(SystemExit, match='is from another machine'):
+        main()
+    known.write_text(json.dumps({**figures, 'machine': machine()}))
     main()
 
     results = json.loads((tmp_path / 'scaling.json').read_text())['results']

@@ -61,6 +61,7 @@ def test_no_steps_in_emulated_bfloat16(tmp_path: Path) -> None:
     args = argparse.Namespace(output=tmp_path / 'speed.json')
     rates = {'float32_flops': 11.0, 'bfloat16_flops': 1.0}
     result: dict[str, Any] = {'settings': {}, 'rates': rates, 'failed': {}}
+    result['contenders'] = {}
     assert Benchmark(args, result).start(['ours DaRecAlign paper bf16']) == {}
     assert 'bfloat16' in result['failed']['ours DaRecAlign paper bf16']
 
@@ -109,7 +110,7 @@ def test_another_random_size_is_another_setting(tmp_path: Path) -> None:
     args = argparse.Namespace(
         **{'root': None, 'dim': 8, 'layers': 2, 'batch': 256, 'lr': 1e-2},
         **{'llm_dim': 12, 'seed': 0, 'threads': 1},
-        **{'max_epochs': 9, 'patience': 2},
+        **{'max_epochs': 9, 'patience': 2, 'rounds': 2},
         output=tmp_path / 'speed.json',
         random=(60, 50, 900),
     )
@@ -117,6 +118,10 @@ def test_another_random_size_is_another_setting(tmp_path: Path) -> None:
     args.output.write_text(json.dumps(result))
     again = open_result(args, Split.random(*args.random))
     assert again == json.loads(json.dumps(result))
+    result['machine']['processor'] = 'another'
+    args.output.write_text(json.dumps(result))
+    with pytest.raises(SystemExit, match='is from another machine'):
+        open_result(args, Split.random(*args.random))
     args.random = (60, 50, 800)
     with pytest.raises(SystemExit, match='has other settings'):
         open_result(args, Split.random(*args.random))
@@ -147,7 +152,7 @@ def test_report() -> None:
             'float32_flops': 1.0,
             'bfloat16_flops': 4.0,
         },
-        'versions': {'torch': '2'},
+        'versions': {'ours': {'torch': '2'}, 'peer': {'torch': '3'}},
         'failed': {'RecBole NCL': 'no such thing'},
         'contenders': {
             'ours LightGCN': {
