@@ -13,8 +13,8 @@ from pyg_darec.datasets._table_checks import (
     describe_column,
     to_ids,
     to_numbers,
-    to_seconds,
 )
+from pyg_darec.datasets._table_dates import to_seconds
 from pyg_darec.graph import EDGE_TYPE, EdgeType
 
 if TYPE_CHECKING:

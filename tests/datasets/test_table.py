@@ -523,3 +523,27 @@ def test_a_table_that_may_not_be_read(tmp_path, monkeypatch):
     monkeypatch.setattr(pd, 'read_csv', refuse)
     with pytest.raises(PermissionError, match=r'x\.csv'):
         from_table(tmp_path / 'x.csv')
+
+
+@pytest.mark.parametrize('as_text', [True, False])
+def test_dates_of_digits(as_text):
+    frame = pd.DataFrame({'user': [1, 1], 'item': [1, 2]})
+    cast = str if as_text else int
+    frame['time'] = [cast(20240131), cast(20240201)]
+    data = from_table(frame, time='time')
+    days = torch.tensor([0, 86_400]) + 1706659200
+    assert torch.equal(data[EDGE_TYPE].time, days)
+    for times in ([31122019, 1012020], [12312019, 1012020], [122019, 12020]):
+        frame['time'] = list(map(cast, times))
+        with pytest.raises(ValueError, match='without a mark'):
+            from_table(frame, time='time')
+
+
+def test_dates_of_digits_in_a_file(tmp_path):
+    path = tmp_path / 'x.csv'
+    path.write_text('user,item,time\n1,1,01012020\n1,2,31122019\n')
+    with pytest.raises(ValueError, match='without a mark'):
+        from_table(path, time='time')
+    path.write_text('user,item,time\n1,1,20240131\n1,2,20240201\n')
+    time = from_table(path, time='time')[EDGE_TYPE].time
+    assert time.tolist() == [1706659200, 1706659200 + 86_400]
