@@ -1,13 +1,13 @@
 """Parts of a step that a compiler takes as they are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 
 def operator(
-    schema: str, fake: Callable[..., Any]
+    schema: str, fake: Callable[..., Any], tags: Sequence[torch.Tag] = ()
 ) -> Callable[[Callable[..., Any]], Any]:
     r"""Makes a function an operator of PyTorch, which
     :func:`torch.compile` calls without looking inside: for sparse tensors,
@@ -22,13 +22,17 @@ def operator(
             such as :obj:`'add(Tensor a, Tensor b) -> Tensor'`.
         fake (callable): Takes the same arguments, and returns empty tensors
             of the shapes, dtypes and strides of the results.
+        tags (sequence, optional): What compilers are to know of it, such as
+            that it draws random numbers. (default: :obj:`()`)
     """
 
     def register(function: Callable[..., Any]) -> Any:
         name = schema.partition('(')[0]
         # 'torch.library.custom_op' does the same, and its checks cost a call
         # on a small graph more than the products do.
-        torch.library.define(f'pyg_darec::{name}', schema[len(name) :])
+        torch.library.define(
+            f'pyg_darec::{name}', schema[len(name) :], tags=tags
+        )
         torch.library.impl(
             f'pyg_darec::{name}', 'CompositeExplicitAutograd', function
         )

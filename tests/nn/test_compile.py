@@ -7,7 +7,7 @@ import torch
 from conformance.graphs import random_batch, random_data, telling_data
 
 from pyg_darec.as_graph import as_graph
-from pyg_darec.nn.align import DaRecAlign, RLMRecConAlign
+from pyg_darec.nn.align import DaRecAlign, RLMRecConAlign, RLMRecGenAlign
 from pyg_darec.nn.models import LightGCN
 
 DATA = random_data()
@@ -25,9 +25,20 @@ def lightgcn():
         lambda: DaRecAlign(lightgcn(), 12),
         # The random start of k-means depends on the kernels.
         lambda: DaRecAlign(lightgcn(), 12, preset='paper', loc_weight=0),
+        lambda: DaRecAlign(
+            *(lightgcn(), 12), preset='paper', loc_weight=0, num_samples=20
+        ),
         lambda: RLMRecConAlign(lightgcn(), 12),
+        lambda: RLMRecGenAlign(lightgcn(), 12),
     ],
-    ids=['LightGCN', 'DaRecAlign', 'paper', 'RLMRecConAlign'],
+    ids=[
+        'LightGCN',
+        'DaRecAlign',
+        'paper',
+        'sampled paper',
+        'RLMRecConAlign',
+        'RLMRecGenAlign',
+    ],
 )
 def model(request):
     torch.compiler.reset()

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from pyg_darec.graph import BipartiteGraph, Kind
+from pyg_darec.operators import operator
 
 Pair = tuple[Tensor, Tensor]
 
@@ -51,6 +52,18 @@ def sample_nodes(
         return among if place is None else among[place]
     if num_samples is None or num_samples >= num_nodes:
         return None
+    drawn: Tensor = _draw_nodes(num_nodes, num_samples)
+    return drawn
+
+
+@operator(
+    'draw_nodes(int num_nodes, int num_samples) -> Tensor',
+    fake=lambda num_nodes, num_samples: torch.empty(
+        num_samples, dtype=torch.long
+    ),
+    tags=(torch.Tag.nondeterministic_seeded,),
+)
+def _draw_nodes(num_nodes: int, num_samples: int) -> Tensor:
     if num_nodes <= _FEW * num_samples:
         return torch.randperm(num_nodes)[:num_samples].sort().values
     found = torch.empty(0, dtype=torch.long)
@@ -75,6 +88,12 @@ def take_nodes(pair: Pair, index: Tensor | None) -> Tensor:
     user, item = pair
     if index is None:
         return torch.cat([user, item])
+    if torch.compiler.is_compiling():
+        # How many of them are users would be a shape that depends on data.
+        index, num = index.to(user.device), user.size(0)
+        users = user.index_select(0, index.clamp(max=num - 1))
+        items = item.index_select(0, (index - num).clamp(min=0))
+        return torch.where((index < num).unsqueeze(1), users, items)
     split = int(torch.searchsorted(index, user.size(0)))
     users, items = index[:split], index[split:] - user.size(0)
     return torch.cat(
