@@ -67,7 +67,10 @@ def encode(
     with lock_folder(data):
         graph, written = load_data(data, embeddings=False), profile_files(data)
         check_texts(data, graph, written)
-        stores = {t: ProfileStore(f, True) for t, f in written.items()}
+        stores = {
+            node_type: ProfileStore(file, read_only=True)
+            for node_type, file in written.items()
+        }
         _tell_gaps(graph, stores)
         graph = complete_profiles(graph, stores)
         chosen = choose_encoder(encoder, base_url, dim, graph, batch_size)

@@ -56,6 +56,11 @@ def read_new_items(
         attach_texts(new, table, item_id, name, text, missing='', sep=sep)
     item = new['item']
     kept = [n for n, value in enumerate(item.text) if value]
+    if not kept:
+        raise ValueError(
+            f"'{table}' needs texts of new items, by which they are "
+            f'recommended (got none for {len(item.id)} of them)'
+        )
     if len(kept) < len(item.id):
         warnings.warn(
             f'{len(item.id) - len(kept)} of {len(item.id)} new items in '

@@ -210,6 +210,14 @@ def test_wrong_new_items(
     assert words in capsys.readouterr().err
 
 
+def test_new_items_without_a_text(served: Path, capsys, tmp_path: Path) -> None:
+    new = tmp_path / 'new.csv'
+    new.write_text('product,title\nT8,\nT9, ')
+    command = ['recommend', 'runs/shop', *NEW, f'--new-items={new}']
+    assert main(command) == 1
+    assert '(got none for 2 of them)' in capsys.readouterr().err
+
+
 def test_no_new_items(served: Path, capsys) -> None:
     known = ['--new-items=products.csv', *NEW[1:], '--dim=12']
     assert main(['recommend', 'runs/shop', *known]) == 1
