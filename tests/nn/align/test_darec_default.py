@@ -560,13 +560,13 @@ def test_profiles_are_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """For all graphs that share them and their interactions, and again after
     a change in place."""
     calls = []
-    search = injection.nearest_neighbors
+    search = injection.neighbor_matrix
 
-    def count(x: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def count(x: torch.Tensor, *args: Any) -> Any:
         calls.append(x)
-        return search(x, k)
+        return search(x, *args)
 
-    monkeypatch.setattr(injection, 'nearest_neighbors', count)
+    monkeypatch.setattr(injection, 'neighbor_matrix', count)
     data = telling_data()
     model = make(data)
     model(data)
