@@ -137,7 +137,12 @@ def _finish(folder: Path) -> None:
     path = folder / _NEXT
     if not path.is_file():
         return
-    changes = _load_manifest(path)
+    try:
+        changes = _load_manifest(path)
+    except ValueError:
+        if not path.exists():
+            return  # another process has just ended it
+        raise
     targets = []
     for name, tmp in changes['moves'].items():
         # No list, not even a forged one, reaches outside.

@@ -4,7 +4,12 @@ import signal
 
 import pytest
 
-from pyg_darec.io.folder import MANIFEST, read_folder, write_folder
+from pyg_darec.io.folder import (
+    MANIFEST,
+    _finish,
+    read_folder,
+    write_folder,
+)
 
 
 def write(folder, text='a' * 50, format='test.1', names=('x.txt', 'y.txt')):
@@ -146,6 +151,21 @@ def test_interrupted_in_the_moment_of_the_commit(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert read_folder(tmp_path, 'test.1')['note'] == 'new'
     assert sorted(everything(tmp_path)) == [MANIFEST, 'x.txt', 'y.txt']
+
+
+def test_another_process_ends_it_first(tmp_path, monkeypatch):
+    write(tmp_path)
+    (tmp_path / '.next.json').write_text('{}')
+    real = type(tmp_path).read_bytes
+
+    def read_bytes(path):
+        path.unlink()
+        return real(path)
+
+    monkeypatch.setattr(type(tmp_path), 'read_bytes', read_bytes)
+    _finish(tmp_path)
+    monkeypatch.undo()
+    assert read_folder(tmp_path, 'test.1')['note'] == 'aaa'
 
 
 def test_forged_list_of_files(tmp_path):
