@@ -194,7 +194,7 @@ def table(dataset: str, kind: Kind, folder: Path) -> str:
             for path, result in zip(paths, results.values(), strict=True):
                 run = result['run']
                 first = first or run
-                own = {key: run[key] for key in _OWN if key in run}
+                own = {key: run.get(key) for key in _OWN}
                 check_settings(path, run, {**first, **own})
             found[method] = {k: r[METRIC] for k, r in results.items()}
     title = f'{dataset}, cold {kind}s'

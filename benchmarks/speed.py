@@ -125,13 +125,14 @@ class Benchmark:
     def fail(self, label: str, why: str) -> None:
         print(f'{label} is left out: {why}', flush=True)
         self.result['failed'][label] = why
-        self.result['contenders'].pop(label, None)  # of an earlier call
 
     def save(self) -> None:
         with atomic_write(self.args.output) as part:
             part.write_text(json.dumps(self.result, indent=1))
 
     def measure(self, labels: list[str]) -> None:
+        for label in labels:  # of an earlier call
+            self.result['contenders'].pop(label, None)
         children = self.start(labels)
         figures: Result = {label: {} for label in children}
         # The first round warms up and is not kept.
@@ -143,7 +144,7 @@ class Benchmark:
                     self.fail(label, str(error))
                     children.pop(label).close()
                     del figures[label]
-        turns = self.result.setdefault('turns', {})
+        turns = self.result['turns']
         number = max(turns.values(), default=0) + 1
         for label, child in children.items():
             child.close()

@@ -120,8 +120,8 @@ def ratio(
     short = seconds(result, fast, fast_do or do)
     if long is None or short is None:
         return None
-    turns = result.get('turns', {})
-    if len(long) != len(short) or turns.get(slow) != turns.get(fast):
+    turns = result['turns']
+    if len(long) != len(short) or turns[slow] != turns[fast]:
         return f'{statistics.median(long) / statistics.median(short):.2f} x'
     ratios = [a / b for a, b in zip(long, short, strict=True)]
     return cell(ratios, 1.0, 2) + ' x'
@@ -225,12 +225,6 @@ def report(result: Result) -> str:
     nodes = split['num_users'], split['num_items']
     moved = propagation_bytes(*nodes, edges, dim, layers)
     flops = propagation_flops(edges, dim, layers)
-    # Those of peers are of environments of their own.
-    versions = {
-        package: ', '.join(sorted({v[package] for v in found if package in v}))
-        for found in [list(result['versions'].values())]
-        for package in sorted({name for v in found for name in v})
-    }
     lines = [
         f'{machine["processor"]}; {machine["cores"]} cores, '
         f'{machine["memory_gib"]} GiB, {machine["system"]}, Python '
@@ -243,7 +237,7 @@ def report(result: Result) -> str:
         f'{moved["once"] / 1e6:.1f} MB if each row is read once, '
         f'{moved["gathered"] / 1e6:.1f} MB if one is read for every edge.',
         '',
-        f'Versions: {json_like(versions)}. Settings: '
+        f'Versions: {json_like(all_versions(result))}. Settings: '
         f'{json_like(result["settings"])}. Data: {json_like(split)}.',
         '',
         'Medians with quartiles.',
@@ -257,6 +251,15 @@ def report(result: Result) -> str:
     for label, why in result['failed'].items():
         lines += ['', f'{label} was left out: {why.strip().splitlines()[-1]}']
     return '\n'.join(lines) + '\n'
+
+
+def all_versions(result: Result) -> dict[str, str]:
+    """Those of a package; peers have environments of their own."""
+    found: dict[str, set[str]] = {}
+    for versions in result['versions'].values():
+        for package, version in versions.items():
+            found.setdefault(package, set()).add(version)
+    return {k: ', '.join(sorted(v)) for k, v in sorted(found.items())}
 
 
 def json_like(values: dict[str, Any]) -> str:

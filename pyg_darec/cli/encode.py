@@ -71,7 +71,8 @@ def encode(
             node_type: ProfileStore(file, read_only=True)
             for node_type, file in written.items()
         }
-        _tell_gaps(graph, stores)
+        if stores:
+            _tell_gaps(graph, stores)
         graph = complete_profiles(graph, stores)
         chosen = choose_encoder(encoder, base_url, dim, graph, batch_size)
         for node_type in ('user', 'item'):

@@ -53,6 +53,7 @@ def read_new_items(
                 f'--new-items to recommend those that are (got {len(found)} '
                 'known ones)'
             )
+        # From the file once more, which errors name.
         attach_texts(new, table, item_id, name, text, missing='', sep=sep)
     item = new['item']
     kept = [n for n, value in enumerate(item.text) if value]

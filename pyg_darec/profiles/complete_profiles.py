@@ -82,9 +82,12 @@ def complete_profiles(
     if 'name' in data[item]:
         given = _values(data, item, 'name', num_items)
         # An item without a name is called by its id, which says nothing.
-        is_id = map(str.__eq__, given, map(str, pairs.item_ids))
-        rows = zip(given, is_id, texts, strict=True)
-        names = [text if none else name or text for name, none, text in rows]
+        names = [
+            name if name and name != str(key) else text
+            for name, key, text in zip(
+                given, pairs.item_ids, texts, strict=True
+            )
+        ]
     profiles = {item: texts, user: [''] * num_users}
     node = data[user]
     is_current = node.get(PROFILE_SPLIT, pairs.split) == pairs.split
@@ -103,7 +106,7 @@ def complete_profiles(
         pair = zip(
             generated[node_type].profile, profiles[node_type], strict=True
         )
-        profiles[node_type] = [made or own for made, own in pair]
+        profiles[node_type] = [written or own for written, own in pair]
     lacking = [
         row
         for row, value in enumerate(data[item][attr])

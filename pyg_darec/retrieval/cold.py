@@ -106,6 +106,9 @@ def append_items(
 
 
 def as_embedder(model: torch.nn.Module) -> ProfileEmbedder:
+    r"""What embeds new nodes in :obj:`model`; a :class:`TypeError` if nothing
+    does.
+    """
     inner = unwrapped(model)
     if not isinstance(inner, ProfileEmbedder):
         raise TypeError(

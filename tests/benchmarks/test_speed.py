@@ -1,6 +1,7 @@
 import argparse
 import json
 import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,6 @@ def test_no_steps_in_emulated_bfloat16(tmp_path: Path) -> None:
     args = argparse.Namespace(output=tmp_path / 'speed.json')
     rates = {'float32_flops': 11.0, 'bfloat16_flops': 1.0}
     result: dict[str, Any] = {'settings': {}, 'rates': rates, 'failed': {}}
-    result['contenders'] = {}
     assert Benchmark(args, result).start(['ours DaRecAlign paper bf16']) == {}
     assert 'bfloat16' in result['failed']['ours DaRecAlign paper bf16']
 
@@ -79,6 +79,15 @@ def test_what_takes_long_is_repeated_less(tmp_path: Path) -> None:
     for turn in range(9):
         benchmark.take_turn(Slow(), figures, turn)  # type: ignore[arg-type]
     assert figures['epoch']['seconds'] == [40.0, 40.0]
+
+
+def test_who_fails_to_converge_keeps_other_figures(tmp_path: Path) -> None:
+    args = argparse.Namespace(output=tmp_path / 'speed.json')
+    figures = {'step': {'seconds': [1.0]}}
+    result = {'settings': {}, 'failed': {}, 'contenders': {'ours': figures}}
+    Benchmark(args, result).fail('ours', 'why')
+    assert result['contenders'] == {'ours': figures}
+    assert result['failed'] == {'ours': 'why'}
 
 
 def test_convergence(tmp_path: Path) -> None:
@@ -153,6 +162,7 @@ def test_report() -> None:
             'bfloat16_flops': 4.0,
         },
         'versions': {'ours': {'torch': '2'}, 'peer': {'torch': '3'}},
+        'turns': defaultdict(int),  # all took turns
         'failed': {'RecBole NCL': 'no such thing'},
         'contenders': {
             'ours LightGCN': {
